@@ -4,11 +4,14 @@ from avcl_teach.comparison.networks import Layout, SideEncoder
 from avcl_teach.comparison.pairs import Pairs, Split, digit_pairs, toy_pairs, world_pairs
 from avcl_teach.comparison.reports import linear_probe, report
 from avcl_teach.comparison.runs import Run, seeds, train
+from avcl_teach.comparison.segment_pairs import Segments, SegmentSplit, world_segments
 
 __all__ = [
     "Layout",
     "Pairs",
     "Run",
+    "SegmentSplit",
+    "Segments",
     "SideEncoder",
     "Split",
     "digit_pairs",
@@ -18,4 +21,5 @@ __all__ = [
     "toy_pairs",
     "train",
     "world_pairs",
+    "world_segments",
 ]

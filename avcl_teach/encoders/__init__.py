@@ -1,5 +1,36 @@
-"""Encoders: networks that map one modality into the common space."""
+"""Encoders: networks that map one modality, or both together, into a space where they can be compared.
 
-from avcl_teach.encoders.towers import AudioTower, DualEncoder, VideoTower, frame_triples
+Masks are Bool, True where a query may look, as in `scaled_dot_product_attention` (the opposite of the
+`key_padding_mask` of `nn.MultiheadAttention`). Names load their module when they are first used.
+"""
 
-__all__ = ["AudioTower", "DualEncoder", "VideoTower", "frame_triples"]
+import importlib
+
+_HOME = {
+    "AudioTower": "towers",
+    "DualEncoder": "towers",
+    "VideoTower": "towers",
+    "frame_triples": "towers",
+    "padding_mask": "masks",
+    "causal_mask": "masks",
+    "window_mask": "masks",
+    "MultiHeadAttention": "multi_head",
+    "TransformerBlock": "blocks",
+    "DecoderBlock": "blocks",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a name from its module when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'avcl_teach.encoders' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"avcl_teach.encoders.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the names that are there, loaded or not."""
+    return sorted({*globals(), *__all__})

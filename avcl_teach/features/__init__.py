@@ -9,6 +9,7 @@ from avcl_teach.features.frames import (
     smooth,
 )
 from avcl_teach.features.onsets import lagged_correlation, onset_strength
+from avcl_teach.features.segments import region_cover, segment_regions, segment_sounds
 from avcl_teach.features.spectral import hz_to_mel, log_mel, mel_centres_hz, mel_filters, mel_to_hz, stft
 from avcl_teach.features.standardize import Standardizer
 
@@ -25,7 +26,10 @@ __all__ = [
     "mel_to_hz",
     "motion_energy",
     "onset_strength",
+    "region_cover",
     "resample_to_clock",
+    "segment_regions",
+    "segment_sounds",
     "smooth",
     "stft",
 ]
