@@ -17,6 +17,19 @@ _HOME = {
     "MultiHeadAttention": "multi_head",
     "TransformerBlock": "blocks",
     "DecoderBlock": "blocks",
+    "dot_scores": "attention",
+    "scaled_dot_scores": "attention",
+    "bilinear_scores": "attention",
+    "additive_scores": "attention",
+    "attention_weights": "attention",
+    "attend": "attention",
+    "attend_fused": "attention",
+    "DotScore": "attention_pools",
+    "ScaledDotScore": "attention_pools",
+    "BilinearScore": "attention_pools",
+    "AdditiveScore": "attention_pools",
+    "AttentionPool": "attention_pools",
+    "QueryPool": "attention_pools",
 }
 
 __all__ = list(_HOME)
