@@ -95,7 +95,9 @@ def centroid_gap(a: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> Float[
     tensor(2.)
     """
     if a.ndim != 2 or v.ndim != 2 or a.shape[1] != v.shape[1] or not len(a) or not len(v):
-        raise ValueError(f"expected a and v [item, dim] of one dim, got {tuple(a.shape)} and {tuple(v.shape)}")
+        raise ValueError(
+            f"expected a and v [item, dim] of one dim, got {tuple(a.shape)} and {tuple(v.shape)}"
+        )
     return (unit_rows(a).mean(0) - unit_rows(v).mean(0)).norm()
 
 
