@@ -17,7 +17,9 @@ class Knobs:
     """Hold every difficulty knob of the world; ranges are (low, high) and drawn uniformly.
 
     Lengths in the picture are fractions of its side, so a scene has no resolution of its own.
-    ``n_sounding`` counts sounding objects, ``n_silent`` objects that move by a note list nobody hears.
+    ``n_sounding`` counts sounding objects, ``n_silent`` objects that move by a note list nobody hears. Long
+    scenes alone: ``n_cues`` objects ring a tone each, ``delay`` segments pass until one tone comes back, and
+    two of them hold a stray note with probability ``stray``.
     """
 
     duration_s: float = 2.0
@@ -45,9 +47,12 @@ class Knobs:
     keypoint_noise: float = 0.0
     label_fraction: float = 1.0
     colour_class_correlation: float = 0.0
+    n_cues: int = 4
+    delay: tuple[int, int] = (4, 4)
+    stray: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("n_sounding", "n_silent", "n_decoys", "snr_db", "reverb_s", "radius"):
+        for name in ("n_sounding", "n_silent", "n_decoys", "snr_db", "reverb_s", "radius", "delay"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} is (low, high) with low <= high, got {(low, high)}")
@@ -58,6 +63,7 @@ class Knobs:
             "label_fraction",
             "colour_class_correlation",
             "pitch_overlap",
+            "stray",
         ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} lies in 0..1, got {getattr(self, name)}")
@@ -68,6 +74,10 @@ class Knobs:
             raise ValueError(
                 f"expected 1 to 3 sounding and 0 to 3 silent objects, "
                 f"got {self.n_sounding} and {self.n_silent}"
+            )
+        if not 2 <= self.n_cues <= 4 or self.delay[0] < 0:
+            raise ValueError(
+                f"expected 2 to 4 cues and delays of at least 0 segments, got {self.n_cues} and {self.delay}"
             )
         segments = self.duration_s / self.segment_s
         if abs(segments - round(segments)) > 1e-9:

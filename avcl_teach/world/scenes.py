@@ -11,10 +11,11 @@ from avcl_teach.world.draws import choice, generator, spread, uniforms
 from avcl_teach.world.events import draw_runs, intervals_of
 from avcl_teach.world.instances import traits
 from avcl_teach.world.knobs import N_NOTES, Knobs
+from avcl_teach.world.long_scenes import arrange, long_knobs, pitched_split
 from avcl_teach.world.looks import draw_look
 from avcl_teach.world.splits import Split
 
-LAYOUTS = ("solo", "scene", "event")
+LAYOUTS = ("solo", "scene", "event", "long")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Scenes:
     object, 3] low, mid, high · timbre: traits by name, each [clip, object] · background: [clip, 2 colours +
     grid] see pictures · camera: [clip, 8] phases and frequencies of the camera path · snr_db, reverb_s,
     av_offset_s: [clip] · event, event_label: int [clip, segment] · labelled: bool [clip], may a learner see
-    the label.
+    the label · truth: what only one layout knows, by name, each with the clip as first axis.
     """
 
     knobs: Knobs
@@ -64,6 +65,7 @@ class Scenes:
     event: np.ndarray
     event_label: np.ndarray
     labelled: np.ndarray
+    truth: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -87,15 +89,18 @@ def sample_scenes(
     """Draw scenes: a pure function of (seed, split, index, layout, knobs), whatever else is in the batch.
 
     ``solo`` is one sounding, visible object; ``scene`` has n_sounding, n_silent and decoy objects; ``event``
-    has two actors whose sound and picture come and go, with a state for every segment. Raises ValueError on
-    an unknown layout.
+    has two actors whose sound and picture come and go, with a state for every segment; ``long`` has n_cues
+    objects that ring a tone each, and after a delay one tone again (see ``long_scenes``), and sets the
+    duration itself. Raises ValueError on an unknown layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"expected a layout of {LAYOUTS}, got {layout!r}")
     indices = np.asarray(indices, dtype=np.int64)
     if indices.ndim != 1 or (indices < 0).any():
         raise ValueError(f"expected a list of indices >= 0, got shape {indices.shape}")
-    n_objects = {"solo": 1, "event": 2}.get(
+    if layout == "long":
+        knobs, split = long_knobs(knobs), pitched_split(split)
+    n_objects = {"solo": 1, "event": 2, "long": knobs.n_cues + 1}.get(
         layout, knobs.n_sounding[1] + knobs.n_silent[1] + knobs.n_decoys[1]
     )
     n = len(indices)
@@ -124,7 +129,7 @@ def sample_scenes(
         u[:, 48 : 48 + n_objects], cast["sounding"], knobs=knobs
     )
     room = uniforms(seed, split.name, performance, f"{layout}-room", 160)
-    return Scenes(
+    scenes = Scenes(
         knobs=knobs,
         seed=seed,
         split=split.name,
@@ -152,6 +157,7 @@ def sample_scenes(
         event_label=event_label,
         labelled=room[:, 107] < knobs.label_fraction,
     )
+    return arrange(scenes) if layout == "long" else scenes
 
 
 def draw_cast(

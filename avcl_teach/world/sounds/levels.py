@@ -44,14 +44,11 @@ def gates(
     """Open a gate in each interval of seconds, with fades of FADE_S inside it; NaN intervals stay shut."""
     t = (torch.arange(n_samples, device=on.device) + 0.5) / sample_rate_hz
     gate = torch.zeros(on.shape[0], n_samples, device=on.device)
-    for start, end in _edges(on):
-        gate = gate + smoothstep((t - start) / FADE_S) * smoothstep((end - t) / FADE_S)
+    for interval in on.unbind(1):
+        rows = interval.isfinite().all(1).nonzero()[:, 0]
+        start, end = interval[rows].split(1, dim=1)
+        gate[rows] += smoothstep((t - start) / FADE_S) * smoothstep((end - t) / FADE_S)
     return gate
-
-
-def _edges(on: Tensor) -> list[tuple[Tensor, Tensor]]:
-    shut = on.nan_to_num(-1.0)
-    return [(shut[:, k, :1], shut[:, k, 1:]) for k in range(on.shape[1])]
 
 
 def noise_scale(
