@@ -1,11 +1,7 @@
 """Data of the bench: features of both sides, cut into train, val and test, standardised on train only."""
 
-import contextlib
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from avcl_teach.comparison import views
+from avcl_teach.comparison.cached import cached, hash_files
 from avcl_teach.comparison.networks import Layout
 
 SPLITS = ("train", "val", "test")
@@ -90,7 +87,7 @@ def world_pairs(
     def key(split: str, n: int) -> dict:
         return {
             "clips": world.content_hash(range(n), preset=preset, split=split, seed=seed, size_px=32),
-            "views": hashlib.sha256(Path(views.__file__).read_bytes()).hexdigest(),
+            "views": hash_files(views.__file__),
         }
 
     cuts = [
@@ -192,19 +189,13 @@ def _statistics(x: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
 
 def _cached(key: dict, make: Callable[[], tuple[dict[str, Tensor], tuple[Layout, Layout]]]):
     """Read a cut from the cache, or make it and keep it (a damaged file is made again)."""
-    from avcl_teach.downloads import cache_folder
-    from avcl_teach.storage import CorruptFileError, read_tensors, write_tensors
 
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder() / "comparison" / f"{digest}.safetensors"
-    try:
-        tensors, meta = read_tensors(path)
-        return tensors, tuple(Layout(*layout) for layout in meta["layouts"])
-    except (FileNotFoundError, CorruptFileError):
+    def made():
         tensors, layouts = make()
-    with contextlib.suppress(OSError):
-        write_tensors(path, tensors, {"layouts": [list(layout) for layout in layouts]})
-    return tensors, layouts
+        return tensors, {"layouts": [list(layout) for layout in layouts]}
+
+    tensors, meta = cached(key, made)
+    return tensors, tuple(Layout(*layout) for layout in meta["layouts"])
 
 
 def _check_sizes(**sizes: int) -> None:

@@ -8,6 +8,7 @@ from avcl_teach.features.frames import (
     resample_to_clock,
     smooth,
 )
+from avcl_teach.features.inversion import griffin_lim, mel_to_power, sound_from_log_mel
 from avcl_teach.features.onsets import lagged_correlation, onset_strength
 from avcl_teach.features.segments import region_cover, segment_regions, segment_sounds
 from avcl_teach.features.spectral import hz_to_mel, log_mel, mel_centres_hz, mel_filters, mel_to_hz, stft
@@ -17,6 +18,7 @@ __all__ = [
     "Standardizer",
     "frame_stack",
     "frame_times_s",
+    "griffin_lim",
     "hz_to_mel",
     "lagged_correlation",
     "log_mel",
@@ -24,6 +26,7 @@ __all__ = [
     "mel_centres_hz",
     "mel_filters",
     "mel_to_hz",
+    "mel_to_power",
     "motion_energy",
     "onset_strength",
     "region_cover",
@@ -31,5 +34,6 @@ __all__ = [
     "segment_regions",
     "segment_sounds",
     "smooth",
+    "sound_from_log_mel",
     "stft",
 ]
