@@ -115,6 +115,37 @@ def test_lengths_from_nothing_to_huge(form, size):
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-5 * float(y.abs().max()))
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("lengths", ["long", "short", "mixed", "mixed and labelled"])
+def test_products_of_rows_of_any_length_stay_in_range(lengths, symmetric):
+    a, v = pair(b=40, d=16, dtype=torch.float32)
+    spread = torch.logspace(-10, 15, 40)[:, None]
+    of_a, of_v = {"long": (1e17, 1e17), "short": (1e-11, 1e-11)}.get(lengths, (spread, spread.flip(0)))
+    labels = torch.arange(40) % 7 if "labelled" in lengths else None
+    hyper = {"temperature": 0.07, "symmetric": symmetric}
+    expected = run(nce.info_nce, (of_a * a).double(), (of_v * v).double(), labels, **hyper)
+    found = run(fast.info_nce, of_a * a, of_v * v, labels, **hyper)
+    torch.testing.assert_close(found[0].double(), expected[0], rtol=1e-5, atol=0)
+    torch.testing.assert_close(found[3], expected[3], rtol=1e-4, atol=0)
+    for x, y in zip(found[1:3], expected[1:3], strict=True):  # a gradient is as large as its row is short
+        size = y.abs().amax(1, keepdim=True)
+        torch.testing.assert_close(x / size, y / size, check_dtype=False, rtol=0, atol=1e-4)
+
+
+def test_the_room_for_temporaries_serves_any_size_kind_and_mode():
+    a, v = pair(b=9, dtype=torch.float32)
+    fast._KEPT.__dict__.clear()
+    with torch.inference_mode():
+        first = fast.info_nce(a, v)
+    torch.testing.assert_close(fast.info_nce(a, v), first)
+    torch.testing.assert_close(fast.info_nce(a.double(), v.double()).float(), first)
+    for b in (3, 9, 600, 9):
+        x, y = pair(b=b, dtype=torch.float32)
+        torch.testing.assert_close(fast.info_nce(x, y), nce.info_nce(x, y))
+    outer = torch.empty(2, 3)
+    assert fast.scratch(outer).data_ptr() == fast.scratch(torch.empty(1, 3)).data_ptr()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_equal_rows(form):
     a = torch.ones(11, 4).requires_grad_()

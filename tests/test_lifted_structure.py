@@ -6,10 +6,12 @@ import math
 import pytest
 import torch
 
+from avcl_teach import objectives
+from avcl_teach.objectives.fast import lifted_structure as fast
 from avcl_teach.objectives.lifted_structure import lifted, lifted_joint, lifted_pairs
 from avcl_teach.objectives.triplets import unit_distances
 
-FORMS = (lifted, lifted_joint)
+FORMS = (lifted, lifted_joint, fast.lifted_joint)
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 3])
 
 
@@ -121,6 +123,50 @@ def peer(x, y, **ref):
     return losses.LiftedStructureLoss(neg_margin=1.0)(x, y, **ref)
 
 
+@pytest.mark.parametrize("margin", [0.1, 1.0, 80.0])  # the last is left to the readable form
+@pytest.mark.parametrize("kind", ["random", "zeros", "duplicates", "lengths", "one pair", "nan"])
+def test_the_fast_form_has_the_value_and_the_gradient_of_the_readable_one(kind, margin):
+    for dtype, rtol in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
+        a, v = pair(dtype=dtype)
+        if kind == "zeros":
+            a[0] = v[3] = 0
+        if kind == "nan":
+            a[2, 1] = math.nan
+        if kind == "duplicates":
+            a, v = torch.eye(7, 5, dtype=dtype)[[0, 0, 1, 1, 2, 2, 0]], torch.eye(7, 5, dtype=dtype)
+        if kind == "lengths":
+            a, v = a * 1e-9, v * torch.logspace(-8, 8, 7, dtype=dtype)[:, None]
+        if kind == "one pair":
+            a, v = a[:1], v[:1]
+        for labels in (None, LABELS[: len(a)], torch.zeros(len(a), dtype=torch.long)):
+            found = []
+            for form in (lifted_joint, fast.lifted_joint):
+                x = a.clone().requires_grad_(), v.clone().requires_grad_()
+                loss = form(*x, labels, margin=margin)
+                found.append((loss.detach(), *torch.autograd.grad(2.5 * loss, x, retain_graph=True)))
+            for slow, quick in zip(*(f[:1] if kind == "nan" else f for f in found), strict=True):
+                assert quick.dtype == slow.dtype
+                rows = [(slow, quick)] if slow.ndim == 0 else zip(slow, quick, strict=True)
+                for wanted, row in rows:  # a gradient is as large as its row is short
+                    size = float(wanted.abs().max().nan_to_num(1.0))
+                    atol = rtol * max(size, 1e-3)
+                    torch.testing.assert_close(row, wanted, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def test_the_fast_form_is_what_the_name_stands_for_and_keeps_what_backward_needs():
+    assert inspect.unwrap(objectives.lifted_joint) is inspect.unwrap(fast.lifted_joint)
+    readable, quick = (inspect.signature(form).parameters for form in (lifted_joint, fast.lifted_joint))
+    assert [(x.name, x.default) for x in readable.values()] == [(x.name, x.default) for x in quick.values()]
+    a, v = (x.requires_grad_() for x in pair())
+    loss = fast.lifted_joint(a, v, LABELS)
+    (once,) = torch.autograd.grad(loss, a, retain_graph=True)
+    (twice,) = torch.autograd.grad(loss, a)
+    assert torch.equal(once, twice)
+    exact = fast.lifted_joint(*pair(dtype=torch.float32))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(objectives.lifted_joint(*pair(dtype=torch.float32)), exact)
+
+
 @pytest.mark.parametrize("kind", ["random", "tuples", "duplicates", "close", "one class"])
 def test_peer_agrees_on_the_concatenation(kind):
     a, v = pair()
@@ -131,11 +177,12 @@ def test_peer_agrees_on_the_concatenation(kind):
         a, v = 1 + 0.01 * a, 1 + 0.01 * v
     x = torch.cat([a, v]).requires_grad_()
     expected = peer(x, torch.cat([y, y]))
-    ours = lifted_joint(*x.chunk(2), y)
-    torch.testing.assert_close(ours, expected.to(ours), rtol=1e-7, atol=1e-10)
-    if expected.requires_grad:
-        want, got = (torch.autograd.grad(loss, x)[0] for loss in (expected, ours))
-        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-7)
+    for form in (lifted_joint, fast.lifted_joint):
+        ours = form(*x.chunk(2), y)
+        torch.testing.assert_close(ours, expected.to(ours), rtol=1e-7, atol=1e-10)
+        if expected.requires_grad:
+            want, got = (torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in (expected, ours))
+            torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-7)
 
 
 def test_peer_takes_the_wrong_negatives_across_modalities():

@@ -44,7 +44,8 @@ def recall_of_embeddings(
 def unit_rows(z: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
     """Rows of length 1 in float64, detached; a row of zeros stays zero."""
     z = z.detach().cpu() if z.device.type == "mps" else z.detach()  # Apple's GPU has no float64
-    return torch.nn.functional.normalize(z.double(), dim=1)
+    z = z.to(torch.float64, copy=True)
+    return z.div_(torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp_min_(1e-12))
 
 
 def partner_ties(
@@ -64,7 +65,7 @@ def partner_ties(
     above, within = torch.empty(len(a), device=a.device), torch.empty(len(a), device=a.device)
     for i, S, spare in _products(a.float(), v.float(), chunk):
         j = i + len(S)
-        torch.sum(spare.copy_(S).gt_(high[i:j]), 1, out=above[i:j])
+        torch.sum(torch.gt(S, high[i:j], out=spare), 1, out=above[i:j])
         torch.sum(S.ge_(low[i:j]), 1, out=within[i:j])
     g, m = above.double(), torch.ones_like(above, dtype=torch.float64)
     unsure = (within - above != 1).nonzero()[:, 0]

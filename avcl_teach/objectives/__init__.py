@@ -81,7 +81,7 @@ _HOME = {
     "triplet_distance_weighted": "sampling",
     "distance_weighted_negatives": "sampling",
     "lifted": "lifted_structure",
-    "lifted_joint": "lifted_structure",
+    "lifted_joint": "fast.lifted_structure",
     "n_pair": "n_pairs",
     "shared_cross_entropy": "cross_entropy",
     "center_loss": "centers",

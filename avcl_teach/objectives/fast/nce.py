@@ -4,10 +4,13 @@ With E_ij = e^{cos(a_i, v_j) / tau}, row sums r and column sums c, the symmetric
 ln(r_i / E_ii) and ln(c_i / E_ii), and its gradient by cos(a_i, v_j) / tau is E_ij (1 / r_i + 1 / c_j) / (2
 B), less 1 / B on the diagonal. So E overwrites the cosines, the gradient overwrites E, and one exponential an
 entry serves both directions. Cosines lie in [-1, 1]: unless tau is very small, no maximum has to be found
-first.
+first. Rows are never scaled to length 1: with p and q the inverse lengths of a and v, the cosines are p_i
+(a_i . v_j) q_j, and the gradient times p_i q_j gives both gradients from a and v as they came, less what
+points along a row. The buffer is worked on in bands of rows that stay in a processor's cache.
 """
 
 import math
+import threading
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +21,8 @@ from avcl_teach.objectives.pairwise import check_batch, check_positive, lift
 
 EPS = 1e-12  # a shorter row counts as this long, as in torch.nn.functional.normalize
 _BAND = 2**18  # entries of the buffer that a temporary may be as large as
+_KEPT = threading.local()
+LONGEST = 1e9  # rows up to this length can be multiplied with each other in float32, at any useful tau
 
 
 def info_nce(
@@ -70,48 +75,47 @@ def info_nce_of_unit_rows(
 class _InfoNCE(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a, v, labels, temperature, symmetric, scale_rows, differentiate):
-        t = float(temperature)
-        A, per_a = unit_and_inverse(a) if scale_rows else (a, None)
-        V, per_v = unit_and_inverse(v) if scale_rows else (v, None)
-        S = torch.empty(len(A), len(V), dtype=A.dtype, device=A.device)
-        torch.addmm(S, A, V.T, beta=0, alpha=1 / t, out=S)  # out=: never lowered by autocast
-        ctx.scale = 1 / (len(A) * (2 if symmetric else 1))
-        ctx.t, ctx.temperature = t, temperature
+        ctx.t, ctx.temperature = float(temperature), temperature
+        a, p, ctx.by_a = moderate_rows(a) if scale_rows else (a, None, None)
+        v, q, ctx.by_v = moderate_rows(v) if scale_rows else (v, None, None)
+        ctx.scale = 1 / (len(a) * (2 if symmetric else 1))
         differentiate = differentiate and any(ctx.needs_input_grad)
-        loss = _one_pass(S, labels, t, symmetric, differentiate, cosines=scale_rows)
-        if loss is None:  # float cannot hold E (a very small tau): every row and column with its own maximum
-            torch.addmm(S, A, V.T, beta=0, alpha=1 / t, out=S)
-            loss = _with_maxima(S, labels, symmetric, differentiate)
+        S = a.new_empty(len(a), len(v))
+        for way in (_one_pass, _with_maxima):  # the second where float cannot hold E (a very small tau)
+            torch.addmm(S, a, v.T, beta=0, alpha=1 / ctx.t, out=S)  # out=: never lowered by autocast
+            loss = way(S, p, q, labels, ctx.t, symmetric, differentiate)
+            if loss is not None:
+                break
         if differentiate:
-            ctx.save_for_backward(S, A, V, per_a, per_v)
-        return loss * ctx.scale
+            ctx.save_for_backward(S, a, v, p, q)
+        return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        G, A, V, per_a, per_v = ctx.saved_tensors
+        G, a, v, p, q = ctx.saved_tensors
         needs_a, needs_v, _, needs_t, *_ = ctx.needs_input_grad
         alpha = float(grad) * ctx.scale / ctx.t
-        da = dv = dt = None
+        da = dv = along = None
         if needs_a or (needs_t and not needs_v):
-            da = torch.empty_like(A)
-            torch.addmm(da, G, V, beta=0, alpha=alpha, out=da)
-            radial = radial_part(da, A) if needs_t or per_a is not None else None
-            da = da if per_a is None else through_length(da, A, per_a, radial)
+            da, along = _gradient(G, v, a, p, ctx.by_a, alpha, needs_t)
         if needs_v:
-            dv = torch.empty_like(V)
-            torch.addmm(dv, G.T, A, beta=0, alpha=alpha, out=dv)
-            radial = radial_part(dv, V) if needs_t or per_v is not None else None
-            dv = dv if per_v is None else through_length(dv, V, per_v, radial)
-        if needs_t:  # sum_ij dL/dS_ij S_ij = sum_i a_i . dL/da_i on unit rows
-            dt = (-radial.sum() / ctx.t).to(ctx.temperature)
+            dv, along = _gradient(G.T, a, v, q, ctx.by_v, alpha, needs_t)
+        # sum_ij dL/dS_ij S_ij = sum_i a_i . dL/da_i, rows taken as if of length 1
+        dt = (-along.sum() / ctx.t).to(ctx.temperature) if needs_t else None
         return da if needs_a else None, dv, None, dt, None, None, None
 
 
-def unit_and_inverse(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of length 1 (a row of zeros stays zero), and the [row, 1] that they were multiplied by."""
-    inverse = inverse_lengths(x)
-    return x * inverse, inverse
+def _gradient(G, other, own, inverse, factor, alpha, needs_along) -> tuple[Tensor, Tensor | None]:
+    """Gradient by the rows of one side, [row, dim], and how much of it points along each row [row, 1]."""
+    g = torch.empty_like(own)
+    torch.addmm(g, G, other, beta=0, alpha=alpha, out=g)
+    along = radial_part(g, own) if needs_along or inverse is not None else None
+    if inverse is not None:
+        inverse = inverse[:, None]
+        part = inverse.square().mul_(along).masked_fill_(inverse >= 1 / EPS, 0.0)
+        g.addcmul_(own, part, value=-1)
+    return g if factor is None else g.mul_(factor), along
 
 
 def inverse_lengths(x: Tensor) -> Tensor:
@@ -119,14 +123,26 @@ def inverse_lengths(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_min_(EPS).reciprocal_()
 
 
-def radial_part(g: Tensor, unit: Tensor) -> Tensor:
-    """How much of each row of a gradient points along the unit row, [row, 1]."""
-    radial = g.new_empty(len(g), 1)
-    parts = bands(g, _BAND // 4)
-    product = g.new_empty(parts[0][1], g.shape[1])
-    for i, j in parts:
-        torch.sum(torch.mul(unit[i:j], g[i:j], out=product[: j - i]), 1, keepdim=True, out=radial[i:j])
-    return radial
+def moderate_rows(x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rows whose products cannot overflow, their inverse lengths [row], and what each was multiplied by.
+
+    The factor is None unless some row is longer than LONGEST: cosines do not feel it, gradients do.
+    """
+    inverse = inverse_lengths(x)
+    if float(inverse.min()) > 1 / LONGEST:
+        return x, inverse[:, 0], None
+    factor = inverse.clamp_max(1.0)
+    x = x * factor
+    return x, inverse_lengths(x)[:, 0], factor
+
+
+def radial_part(g: Tensor, row: Tensor) -> Tensor:
+    """Dot product of each row of a gradient with the row that it belongs to, [row, 1]."""
+    along = g.new_empty(len(g), 1)
+    for i, j in bands(g):
+        product = torch.mul(row[i:j], g[i:j], out=scratch(g[i:j]))
+        torch.sum(product, 1, keepdim=True, out=along[i:j])
+    return along
 
 
 def through_length(g: Tensor, unit: Tensor, inverse: Tensor, radial: Tensor) -> Tensor:
@@ -143,49 +159,65 @@ def window(t: float, dtype: torch.dtype) -> tuple[float, bool, float]:
     return max(0.0, 1 / t - room), 1 / t <= room, torch.finfo(dtype).tiny * 1e8
 
 
-def sum_of_terms(rest: Tensor, d: Tensor, t: float) -> Tensor:
-    """Sum of ln((d + rest) / d), with all digits of small and of huge ratios."""
+def mean_of_terms(rest: Tensor, d: Tensor, t: float) -> Tensor:
+    """Mean of ln((d + rest) / d), with all digits of small and of huge ratios."""
     ratio = rest / d
     if 2 / t < 0.8 * math.log(torch.finfo(d.dtype).max):
-        return ratio.log1p_().sum()
-    return torch.where(ratio.isfinite(), ratio.log1p(), (rest + d).log() - d.log()).sum()
+        return ratio.log1p_().mean()
+    return torch.where(ratio.isfinite(), ratio.log1p(), (rest + d).log() - d.log()).mean()
 
 
-def _one_pass(S, labels, t, symmetric, differentiate, *, cosines) -> Tensor | None:
+def _one_pass(S, p, q, labels, t, symmetric, differentiate) -> Tensor | None:
     """Turn S into its exponentials E, then into the gradient by S, unscaled; None where E does not fit."""
     shift, fits, least = window(t, S.dtype)
-    E = (S.sub_(shift) if shift else S).exp_()
-    leave_out_class(E, labels, 0.0)
-    d = E.diagonal().clone()
-    E.diagonal().zero_()
-    rest = torch.empty(2 if symmetric else 1, len(E), dtype=E.dtype, device=E.device)
-    torch.sum(E, 1, out=rest[0])
-    if symmetric:
-        torch.sum(E, 0, out=rest[1])
-    if not (fits and cosines) and not bool((d.min() >= least) & (rest.max() + d.max() < math.inf)):
+    d = S.diagonal().clone()
+    S.fill_diagonal_(-math.inf)
+    d = d if p is None else d.mul_(p).mul_(q)
+    d = (d.sub_(shift) if shift else d).exp_()
+    rest = S.new_empty(2 if symmetric else 1, len(S))
+    for n, (i, j) in enumerate(bands(S)):
+        E = scale(S[i:j], None if p is None else p[i:j], q)
+        E = (E.sub_(shift) if shift else E).exp_()
+        if labels is not None:
+            E.masked_fill_(labels[i:j, None] == labels, 0.0)
+        torch.sum(E, 1, out=rest[0, i:j])
+        if symmetric and n == 0:
+            torch.sum(E, 0, out=rest[1])
+        elif symmetric:
+            rest[1] += E.sum(0)
+    total = rest + d
+    if not (fits and p is not None) and not (float(d.min()) >= least and float(total.max()) < math.inf):
         return None
     if differentiate:
-        weight = (rest + d).reciprocal_()
-        weigh(E, weight[0], weight[1] if symmetric else None)
-        E.diagonal().sub_((rest * weight).sum(0))
-    return sum_of_terms(rest, d, t)
+        weight = total.reciprocal_()
+        weigh(S, weight[0], weight[1] if symmetric else None, p, q)
+        share = torch.sum(rest * weight, 0)
+        S.diagonal().sub_(share if p is None else share.mul_(p).mul_(q))
+    return mean_of_terms(rest, d, t)
 
 
-def _with_maxima(S, labels, symmetric, differentiate) -> Tensor:
+def _with_maxima(S, p, q, labels, t, symmetric, differentiate) -> Tensor:
     """The same from two softmaxes, each with its own maximum: any tau, twice the time."""
+    scale(S, p, q)
     leave_out_class(S, labels, float("-inf"))
     d, r = S.diagonal().clone(), S.logsumexp(1)
-    loss = (r - d).sum()
+    loss = (r - d).mean()
     c = S.logsumexp(0) if symmetric else None
     if symmetric:
-        loss += (c - d).sum()
+        loss = (loss + (c - d).mean()) / 2
     if differentiate:
         by_column = (S - c).exp_() if symmetric else None
         S.sub_(r[:, None]).exp_()
         if symmetric:
             S += by_column
         S.diagonal().sub_(2 if symmetric else 1)
+        scale(S, p, q)
     return loss
+
+
+def scale(S: Tensor, p: Tensor | None, q: Tensor | None) -> Tensor:
+    """Multiply S_ij in place by p_i q_j, inverse lengths [row] and [column]; by 1 where those are None."""
+    return S if p is None else S.mul_(q).mul_(p[:, None])
 
 
 def leave_out_class(S: Tensor, labels: Tensor | None, value: float) -> None:
@@ -198,18 +230,41 @@ def leave_out_class(S: Tensor, labels: Tensor | None, value: float) -> None:
     S.diagonal().copy_(d)
 
 
-def weigh(E: Tensor, by_row: Tensor, by_column: Tensor | None) -> None:
-    """Multiply E_ij in place by (by_row_i + by_column_j), or by by_row_i alone."""
+def weigh(
+    E: Tensor, by_row: Tensor, by_column: Tensor | None, p: Tensor | None = None, q: Tensor | None = None
+) -> None:
+    """Multiply E_ij in place by (by_row_i + by_column_j) p_i q_j; what is None is left out."""
     if by_column is None:
-        E.mul_(by_row[:, None])
+        scale(E.mul_(by_row[:, None]), p, q)
         return
-    parts = bands(E)
-    sums = torch.empty(parts[0][1], E.shape[1], dtype=E.dtype, device=E.device)
-    for i, j in parts:
-        E[i:j].mul_(torch.add(by_row[i:j, None], by_column, out=sums[: j - i]))
+    by_column = by_column if p is None else by_column * q
+    for i, j in bands(E):
+        sums, row = scratch(E[i:j]), by_row[i:j, None]
+        if p is None:
+            E[i:j].mul_(torch.add(row, by_column, out=sums))
+        else:
+            E[i:j].mul_(torch.addcmul(by_column, row, q, out=sums)).mul_(p[i:j, None])
 
 
-def bands(S: Tensor, entries: int = _BAND) -> list[tuple[int, int]]:
+def bands(S: Tensor) -> list[tuple[int, int]]:
     """Rows from i to j at a time that stay in a processor's cache; all rows at once on other devices."""
-    n, rows = len(S), max(1, entries // S.shape[1]) if S.device.type == "cpu" else len(S)
+    n, rows = len(S), max(1, _BAND // S.shape[1]) if S.device.type == "cpu" else len(S)
     return [(i, min(i + rows, n)) for i in range(0, n, rows)]
+
+
+def scratch(like: Tensor) -> Tensor:
+    """Room for a temporary of a band's shape: on the processor the same for every call of a thread.
+
+    Fresh pages cost more than what is computed in them. What stays is 1 MiB in float32 (more where one row
+    is longer), and nothing of it may be kept.
+    """
+    if like.device.type != "cpu":
+        return torch.empty_like(like)
+    room = getattr(_KEPT, "room", None)
+    if room is not None and room.shape == like.shape and room.dtype == like.dtype:
+        return room
+    with torch.inference_mode(False):  # may be written to in any mode later
+        if room is None or room.dtype != like.dtype or _KEPT.whole.numel() < like.numel():
+            _KEPT.whole = torch.empty(max(_BAND, like.numel()), dtype=like.dtype)
+        _KEPT.room = _KEPT.whole[: like.numel()].view(like.shape)
+    return _KEPT.room

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from avcl_teach.objectives.fast.nce import (
     inverse_lengths,
+    mean_of_terms,
     radial_part,
-    sum_of_terms,
     through_length,
     weigh,
     window,
@@ -66,8 +66,7 @@ class _TiledInfoNCE(torch.autograd.Function):
             sums = strips.log_sums()
         kept = sums[: 2 if symmetric else 1]
         ctx.save_for_backward(a, v, labels, kept, sums[2])
-        total = sum_of_terms(kept, sums[2], strips.t) if ctx.one_shift else (kept - sums[2]).sum()
-        return total / kept.numel()
+        return mean_of_terms(kept, sums[2], strips.t) if ctx.one_shift else (kept - sums[2]).mean()
 
     @staticmethod
     @once_differentiable
