@@ -55,8 +55,8 @@ def two_sample_test(
 ) -> TwoSampleTest:
     r"""Test whether both modalities are one cloud: a permutation test on the squared MMD.
 
-    $$\mathrm{MMD}^2 = \frac{1}{n^2}\, s^\top K s,\qquad s_i = +1\ \text{(sound)},\ -1\ \text{(picture)},\qquad
-      p = \frac{1 + \#\{\mathrm{permuted} \ge \mathrm{MMD}^2\}}{1 + \#\mathrm{permutations}}$$
+    $$\mathrm{MMD}^2 = \frac{1}{n^2}\, s^\top K s,\qquad s_i = +1\ \text{(sound)},\ -1\ \text{(picture)}$$
+    $$p = \frac{1 + \#\{\mathrm{permuted} \ge \mathrm{MMD}^2\}}{1 + \#\mathrm{permutations}}$$
 
     with the kernels of `objectives.mmd`, to which mmd2 is equal. A permutation changes s alone: K is computed
     once. Row i of a belongs to row i of v, so `in_pairs` swaps the two of a pair or leaves them (what "sound"
@@ -95,9 +95,7 @@ def centroid_gap(a: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> Float[
     tensor(2.)
     """
     if a.ndim != 2 or v.ndim != 2 or a.shape[1] != v.shape[1] or not len(a) or not len(v):
-        raise ValueError(
-            f"expected a and v [item, dim] of one dim, got {tuple(a.shape)} and {tuple(v.shape)}"
-        )
+        raise ValueError(f"expected a, v [item, dim] of one dim, got {tuple(a.shape)} and {tuple(v.shape)}")
     return (unit_rows(a).mean(0) - unit_rows(v).mean(0)).norm()
 
 
