@@ -22,8 +22,10 @@ class SegmentSplit:
 
     event: state of each segment (0 nothing, 1 heard only, 2 seen only, 3 mismatch, 4 match) ·
     event_label: the class where the state is match, else -1 · heard, viewed: class that is heard and seen in
-    each segment, -1 = none · cover_heard: share of each region that the object covers whose sound is heard
-    (0 where it is not seen) · index: the clip's index in the world, to render what a row shows.
+    each segment, -1 = none (where several are seen, one that is heard, if any is) · cover_heard: share of
+    each region that the object covers whose sound is heard (0 where it is not seen) · index: the clip's
+    index in the world, to render what a row shows · cover_silent: share that objects cover whose sound is
+    not heard.
     """
 
     x_a: Float[Tensor, "clip segment feature_a"]
@@ -34,6 +36,7 @@ class SegmentSplit:
     viewed: Int[Tensor, "clip segment"]
     cover_heard: Float[Tensor, "clip segment region"]
     index: Int[Tensor, "clip"]
+    cover_silent: Float[Tensor, "clip segment region"]
 
     @property
     def n_clips(self) -> int:
@@ -133,6 +136,8 @@ def _describe(clips, grid: int) -> dict[str, Tensor]:
     middle = (torch.arange(n_segments) + 0.5) * clips.duration_s / n_segments
     heard, viewed = _who(clips.on, middle), _who(clips.seen, middle)  # [clip, object, segment]
     classes = clips.object_class[:, :, None]
+    both = viewed & heard
+    shown = torch.where(both.any(1, keepdim=True), both, viewed)
     cover = segments.region_cover(clips.mask, n_segments=n_segments, grid=grid)
     return {
         "x_a": segments.segment_sounds(
@@ -142,9 +147,10 @@ def _describe(clips, grid: int) -> dict[str, Tensor]:
         "event": clips.event,
         "event_label": clips.event_label,
         "heard": torch.where(heard, classes, -1).amax(1),
-        "viewed": torch.where(viewed, classes, -1).amax(1),
-        "cover_heard": (cover * (heard & viewed)[..., None]).amax(1),
+        "viewed": torch.where(shown, classes, -1).amax(1),
+        "cover_heard": (cover * both[..., None]).amax(1),
         "index": clips.extra["index"],
+        "cover_silent": (cover * (viewed & ~heard)[..., None]).amax(1),
     }
 
 
