@@ -36,8 +36,8 @@ def segment_regions(
     r"""Describe each region of a grid x grid picture in each segment by the spectrum of its shape and change.
 
     Through a Hann window twice as wide as the region, so that neighbours overlap, as the last maps of a
-    convolutional network do: $\log(10^{-3} + \mathrm{mean}_b |X|^2)$ of the grey picture without its mean, and
-    of its change from frame to frame. b runs over the bands of `BANDS` across and, with both signs, down:
+    convolutional network do: $\log(10^{-3} + \mathrm{mean}_b |X|^2)$ of the grey picture without its mean,
+    and of its change from frame to frame. b runs over the bands of `BANDS` across and, with both signs, down:
     7 x 13 numbers each, 182 together. Colour and brightness are left out. Regions run row by row.
     Errors: ValueError for sizes that do not divide. Lesson: 11.
     """
