@@ -17,7 +17,8 @@ HOW = """## How to read this
   the largest entry. For mean average precision it holds the effect of ties, which an order breaks by chance.
 - Inputs are embeddings of length 1. `info_nce` scales them once more, as it would any others, and does the
   job of open_clip's loss after the scaling that its models do first; `info_nce_of_unit_rows` takes them as
-  they are and does the job of open_clip's loss alone.
+  they are and does the job of open_clip's loss alone. The prototype took them so too: the bound against
+  open_clip at B = 4096 is for rows of length 1 on both sides, and the rows with scaling stand beside it.
 - "Three products" is the least that InfoNCE needs: the cosines, and one product for each gradient.
 - A prototype is what was measured before the code was written; a bound is what was wanted from it.
 """
