@@ -1,6 +1,7 @@
 """A bench on which every objective trains with the same encoders, the same data and the same steps."""
 
 from avcl_teach.comparison.glimpse_pairs import Glimpses, GlimpseSplit, glimpses
+from avcl_teach.comparison.hidden_segments import HiddenRows, hidden_segments
 from avcl_teach.comparison.networks import Layout, SideEncoder
 from avcl_teach.comparison.pairs import Pairs, Split, digit_pairs, toy_pairs, world_pairs
 from avcl_teach.comparison.reports import linear_probe, report
@@ -8,6 +9,7 @@ from avcl_teach.comparison.runs import Run, seeds, train
 from avcl_teach.comparison.segment_pairs import Segments, SegmentSplit, world_segments
 
 __all__ = [
+    "HiddenRows",
     "GlimpseSplit",
     "Glimpses",
     "Layout",
@@ -18,6 +20,7 @@ __all__ = [
     "SideEncoder",
     "Split",
     "digit_pairs",
+    "hidden_segments",
     "glimpses",
     "linear_probe",
     "report",
