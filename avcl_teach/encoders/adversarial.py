@@ -1,11 +1,15 @@
 """The two players: generators, discriminators with a condition or none, and the gradient turned round."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SLOPE = 0.2  # of LeakyReLU below 0: the usual one in discriminators, which must pass a gradient everywhere
+from avcl_teach.encoders.auto_encoders import perceptron
+
+SLOPE = 0.2  # of LeakyReLU below 0, the usual one in discriminators
 
 
 def reverse_gradient(x: Float[Tensor, "..."], *, strength: float | int = 1.0) -> Float[Tensor, "..."]:
@@ -28,20 +32,12 @@ def reverse_gradient(x: Float[Tensor, "..."], *, strength: float | int = 1.0) ->
     return still - strength * (x - still)
 
 
-def layers(*widths: int, slope: float = SLOPE, dropout: float = 0.0) -> nn.Sequential:
-    """Stack linear layers of these widths with LeakyReLU (and dropout) between them, none after the last.
+def layers(*widths: int, dropout: float = 0.0) -> nn.Sequential:
+    """Stack linear layers with LeakyReLU between them: it passes a gradient everywhere, which players need.
 
-    Errors: ValueError for fewer than 2 widths or a width below 1. Lesson: 15.
+    `perceptron` with another activation; errors as there. Lesson: 15.
     """
-    if len(widths) < 2 or min(widths) < 1:
-        raise ValueError(f"expected at least 2 widths >= 1, got {widths}")
-    parts: list[nn.Module] = []
-    for k, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
-        parts.append(nn.Linear(n_in, n_out))
-        if k < len(widths) - 2:
-            parts.append(nn.LeakyReLU(slope))
-            parts += [nn.Dropout(dropout)] if dropout else []
-    return nn.Sequential(*parts)
+    return perceptron(*widths, activation=partial(nn.LeakyReLU, SLOPE), dropout=dropout)
 
 
 class Generator(nn.Module):

@@ -66,8 +66,8 @@ def fit_two(
       (Yaz et al. 2019): `Duel.averaged`, in evaluation mode. G itself plays on unaveraged.
     - watch(G, D, round) is called without gradient before the first round, every `watch_every` rounds and
       after the last; what it returns goes to `Duel.watched`. It should not leave weights changed.
-    - Batches and random numbers of a round follow from `seed` and the round alone. The caller's random
-      state is left as it was.
+    - Batches and random numbers follow from `seed`, whether watched or not. The caller's random state is
+      left as it was.
 
     Errors: ValueError for arguments or data that do not fit; NonFiniteLossError where a loss is NaN or
     infinite. Lesson: 15.
@@ -84,8 +84,8 @@ def fit_two(
     )
     started = time.process_time()
     with order.keep_random_state():
+        order.seed_step(seed, 0)
         for s in range(steps):
-            order.seed_step(seed, s)
             if s % watch_every == 0:
                 _watch(duel, watch, players, s)
             for _ in range(n_discriminator):
