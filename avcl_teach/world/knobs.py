@@ -19,7 +19,8 @@ class Knobs:
     Lengths in the picture are fractions of its side, so a scene has no resolution of its own.
     ``n_sounding`` counts sounding objects, ``n_silent`` objects that move by a note list nobody hears. Long
     scenes alone: ``n_cues`` objects ring a tone each, ``delay`` segments pass until one tone comes back, and
-    two of them hold a stray note with probability ``stray``.
+    two of them hold a stray note with probability ``stray``. Emotion scenes alone: ``irony`` is the share of
+    clips whose face and voice disagree.
     """
 
     duration_s: float = 2.0
@@ -50,6 +51,7 @@ class Knobs:
     n_cues: int = 4
     delay: tuple[int, int] = (4, 4)
     stray: float = 0.5
+    irony: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("n_sounding", "n_silent", "n_decoys", "snr_db", "reverb_s", "radius", "delay"):
@@ -64,6 +66,7 @@ class Knobs:
             "colour_class_correlation",
             "pitch_overlap",
             "stray",
+            "irony",
         ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} lies in 0..1, got {getattr(self, name)}")

@@ -45,11 +45,11 @@ def render(
 
     ``indices``: a count n (clips 0..n-1) or the indices themselves · ``layout``: "solo" one sounding object,
     "scene" several with silent ones, "event" comings and goings with a state for each segment, "long" tones
-    that objects ring and one that comes back much later · ``size_px``: side of the picture; the scene is the
-    same at every size · ``stems``, ``masks``: keep them (64 kB and 64 kB an object) · any knob of ``Knobs`` by
-    name. Extra truth: ``keypoints`` [clip, object, time, 4], ``labelled`` [clip], with the stems ``noise``
-    [clip, 1, sample], what the layout alone knows by its name in ``Scenes.truth``. Raises ValueError on an
-    unknown name, index or size. Lesson: 01.
+    that objects ring and one that comes back much later, "emotion" a talker who feels · ``size_px``: side of
+    the picture; the scene is the same at every size · ``stems``, ``masks``: keep them (64 kB and 64 kB an
+    object) · any knob of ``Knobs`` by name. Extra truth: ``keypoints`` [clip, object, time, 4], ``labelled``
+    [clip], with the stems ``noise`` [clip, 1, sample], what the layout alone knows by its name in
+    ``Scenes.truth``. Raises ValueError on an unknown name, index or size. Lesson: 01.
     """
     batches = render_batches(
         indices,
@@ -162,7 +162,10 @@ def render_scenes(
         "keypoints": keypoints(scenes, painted.centre),
         "labelled": _tensor(scenes.labelled, torch.bool, device),
     }
-    extra |= {name: _tensor(value, torch.int64, device) for name, value in scenes.truth.items()}
+    extra |= {
+        name: _tensor(value, torch.float32 if value.dtype.kind == "f" else torch.int64, device)
+        for name, value in scenes.truth.items()
+    }
     if stems:
         extra["noise"] = noise
     return Clips(

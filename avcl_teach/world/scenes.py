@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from avcl_teach.world.draws import choice, generator, spread, uniforms
+from avcl_teach.world.emotions import emote, talkers_only
 from avcl_teach.world.events import draw_runs, intervals_of
 from avcl_teach.world.instances import traits
 from avcl_teach.world.knobs import N_NOTES, Knobs
@@ -15,7 +16,7 @@ from avcl_teach.world.long_scenes import arrange, long_knobs, pitched_split
 from avcl_teach.world.looks import draw_look
 from avcl_teach.world.splits import Split
 
-LAYOUTS = ("solo", "scene", "event", "long")
+LAYOUTS = ("solo", "scene", "event", "long", "emotion")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,8 @@ def sample_scenes(
     ``solo`` is one sounding, visible object; ``scene`` has n_sounding, n_silent and decoy objects; ``event``
     has two actors whose sound and picture come and go, with a state for every segment; ``long`` has n_cues
     objects that ring a tone each, and after a delay one tone again (see ``long_scenes``), and sets the
-    duration itself. Raises ValueError on an unknown layout.
+    duration itself; ``emotion`` is one talker whose face and voice follow arousal and valence. Raises
+    ValueError on an unknown layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"expected a layout of {LAYOUTS}, got {layout!r}")
@@ -100,7 +102,9 @@ def sample_scenes(
         raise ValueError(f"expected a list of indices >= 0, got shape {indices.shape}")
     if layout == "long":
         knobs, split = long_knobs(knobs), pitched_split(split)
-    n_objects = {"solo": 1, "event": 2, "long": knobs.n_cues + 1}.get(
+    elif layout == "emotion":
+        split = talkers_only(split)
+    n_objects = {"solo": 1, "emotion": 1, "event": 2, "long": knobs.n_cues + 1}.get(
         layout, knobs.n_sounding[1] + knobs.n_silent[1] + knobs.n_decoys[1]
     )
     n = len(indices)
@@ -157,7 +161,7 @@ def sample_scenes(
         event_label=event_label,
         labelled=room[:, 107] < knobs.label_fraction,
     )
-    return arrange(scenes) if layout == "long" else scenes
+    return {"long": arrange, "emotion": emote}.get(layout, lambda scenes: scenes)(scenes)
 
 
 def draw_cast(

@@ -26,7 +26,7 @@ class Cues:
     time_s · age_s since the last onset · duration_s, degree 0..9, velocity, vowel, consonant of that note ·
     number: how many onsets so far · next_s until the next onset, next_degree · loud: velocity times the
     class's envelope · travel_s: the integral of the envelope from the onset to now, span_s: to the note's
-    end · decay: the trait.
+    end · smile, brow: what a face shows beside its notes, 0 where nothing is felt.
     """
 
     time_s: np.ndarray
@@ -42,6 +42,8 @@ class Cues:
     loud: np.ndarray
     travel_s: np.ndarray
     span_s: np.ndarray
+    smile: np.ndarray
+    brow: np.ndarray
 
     def pick(self, clip: np.ndarray, thing: np.ndarray) -> Cues:
         """Take the objects ``thing`` of the clips ``clip``: fields become [len(clip), time]."""
@@ -101,9 +103,15 @@ def read_notes(scenes: Scenes) -> Cues:
         loud=np.where(begun, field["velocity"] * shell, 0.0),
         travel_s=np.where(begun, travel, 0.0),
         span_s=span,
+        **{name: _felt(scenes, key, shape) for name, key in (("smile", "face_valence"), ("brow", "brow"))},
         **field,
         **said,
     )
+
+
+def _felt(scenes: Scenes, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a track of the scenes' truth for each object and frame, 0 where there is none."""
+    return np.broadcast_to(scenes.truth[name][:, None] if name in scenes.truth else 0.0, shape)
 
 
 def envelope(cls: np.ndarray, age_s: np.ndarray, duration_s: np.ndarray, decay: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ def pose_talker(cues: motion.Cues) -> dict[str, np.ndarray]:
     return {
         "mouth_h": 0.03 + 0.42 * first[vowel] / first.max() * cues.loud,
         "mouth_w": 0.24 + speaking * (0.20 * width - 0.06),
-        "brow": 0.12 * cues.loud,
+        "brow": 0.12 * cues.loud + 0.10 * cues.brow,
+        "smile": cues.smile,
         "shift_y": motion.JOLT * motion.jolt(cues),
     }
 
@@ -42,8 +43,17 @@ def draw_talker(pen: Pen, pose: dict[str, Tensor], look: dict[str, Tensor], pain
         pen.line(pen.segment(0.16 * side, y, 0.48 * side, y + 0.05), 0.05, paint["deep"], solid=False)
     pen.line(pen.segment(0.0, 0.08, 0.07, 0.30), 0.04, paint["dark"], solid=False)
     mouth = pen.ellipse(0.0, 0.58, pose["mouth_w"], pose["mouth_h"])
+    if bool(pose["smile"].any()):  # only faces that feel have bent mouths
+        mouth = _bent(pen, pose["mouth_w"] + 0.06, pose["mouth_h"] + 0.04, pose["smile"])
     pen.fill(mouth - 0.07, paint["accent"], solid=False)
     pen.fill(mouth, paint["deep"], solid=False)
+
+
+def _bent(pen: Pen, width: Tensor, height: Tensor, smile: Tensor) -> Tensor:
+    """Return the distance to a mouth whose corners stand higher (smile > 0) or lower than its middle."""
+    x = (pen.x / width).clamp(-1.0, 1.0).square()
+    bent = pen.above(height * (1.0 - x).sqrt(), 0.58 + 0.10 * smile - 0.24 * smile * x, steep=0.9)
+    return bent.maximum(pen.x.abs() - width)
 
 
 def pose_chirp(cues: motion.Cues) -> dict[str, np.ndarray]:

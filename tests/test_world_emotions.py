@@ -1,0 +1,138 @@
+"""Emotion clips: tracks, voices and faces as their truth says, and the audit of shortcuts."""
+
+import numpy as np
+import pytest
+import torch
+
+from avcl_teach import world
+from avcl_teach.world import emotion_probes
+from avcl_teach.world.emotions import EMOTIONS, IRONIC, TIME_CONSTANT_S, talkers_only, walk
+from avcl_teach.world.scenes import sample_scenes
+from avcl_teach.world.splits import find_split
+
+QUICK = {"layout": "emotion", "size_px": 32, "stems": False, "masks": False}
+
+
+@pytest.fixture(scope="module")
+def plans():
+    knobs = world.resolve("standard")
+    return sample_scenes(range(1500), knobs=knobs, split=find_split("train"), layout="emotion")
+
+
+def test_every_clip_is_one_talker_with_the_truth_of_each_frame():
+    clips = world.render(6, **QUICK)
+    assert (clips.label == world.CLASSES.index("talker")).all() and clips.object_class.shape == (6, 1)
+    assert clips.extra["emotion"].dtype == torch.int64
+    for name in ("arousal", "valence", "face_valence", "brow"):
+        assert clips.extra[name].shape == (6, 16) and clips.extra[name].dtype == torch.float32
+        assert name == "brow" or clips.extra[name].abs().max() <= 1
+
+
+def test_a_clip_does_not_depend_on_its_batch_and_seeds_differ():
+    many, one = world.render(range(5), **QUICK), world.render([3], **QUICK)
+    assert torch.equal(many.frames[3], one.frames[0])
+    assert torch.allclose(many.waveform[3], one.waveform[0], atol=1e-6)
+    assert torch.equal(many.extra["arousal"][3], one.extra["arousal"][0])
+    other = world.render([3], seed=1, **QUICK)
+    assert not torch.equal(one.extra["arousal"], other.extra["arousal"])
+
+
+def test_emotions_are_the_quadrants_of_the_levels(plans):
+    emotion, share = plans.truth["emotion"], np.bincount(plans.truth["emotion"], minlength=5) / 1500
+    np.testing.assert_allclose(share, 0.2, atol=0.035)  # 0.01 is one standard error
+    a, b = (plans.truth[name].mean(axis=1) > 0 for name in ("arousal", "valence"))
+    plain = emotion != IRONIC
+    assert (emotion == 2 * a + b)[plain].mean() > 0.97
+    same = plans.truth["valence"] == plans.truth["face_valence"]
+    assert same[plain].all() and not same[~plain].any()
+    assert (plans.truth["valence"][~plain].mean(axis=1) < 0.1).mean() > 0.97
+    assert (plans.truth["face_valence"][~plain].mean(axis=1) > -0.1).mean() > 0.97
+    assert EMOTIONS[IRONIC] == "ironic" and len(EMOTIONS) == 5
+
+
+def test_without_irony_face_and_voice_agree():
+    clips = world.render(12, irony=0.0, **QUICK)
+    assert torch.equal(clips.extra["valence"], clips.extra["face_valence"])
+    assert (world.render(12, irony=1.0, **QUICK).extra["emotion"] == IRONIC).all()
+
+
+def test_the_walk_has_its_variance_and_time_constant():
+    rng = np.random.default_rng(0)
+    x = np.stack([walk(rng, 200, rate_hz=8.0) for _ in range(400)])
+    assert x.var() == pytest.approx(1.0, abs=0.06)
+    lag = round(TIME_CONSTANT_S * 8)
+    assert (x[:, lag:] * x[:, :-lag]).mean() == pytest.approx(np.exp(-1), abs=0.06)
+
+
+def test_aroused_voices_speak_faster_and_louder(plans):
+    notes, a = plans.notes[:, 0], plans.truth["arousal"].mean(axis=1)
+    n, velocity = np.isfinite(notes[..., 0]).sum(axis=1), np.nanmean(notes[..., 3], axis=1)
+    assert n[a > 0.5].mean() > n[a < -0.5].mean() + 0.5
+    assert velocity[a > 0.5].mean() > velocity[a < -0.5].mean() + 0.1
+    starts = notes[..., 0]
+    assert np.nanmin(starts) >= 0.03 and np.nanmax(starts) < 2.0
+    assert np.nanmin(np.diff(starts, axis=1)) >= 0.24 - 1e-9
+    ends = starts + notes[..., 1]
+    assert np.nanmax(ends) <= 2.0 + 1e-9
+
+
+def test_a_longer_clip_has_longer_tracks_and_more_syllables():
+    clips = world.render(2, duration_s=6.0, **QUICK)
+    assert clips.extra["arousal"].shape == (2, 48) and clips.frames.shape[1] == 48
+    assert int(torch.isfinite(clips.notes[0, 0, :, 0]).sum()) > 8
+    assert clips.waveform[:, :, -8000:].square().mean() > 0
+
+
+def test_the_mouth_bends_with_valence_and_nothing_else_does():
+    from dataclasses import replace
+
+    from avcl_teach.world.render import render_scenes
+
+    knobs = world.resolve("easy", pixel_noise=0.0)
+    scenes = sample_scenes([0], knobs=knobs, split=find_split("train"), layout="emotion")
+    faces = []
+    for value in (-0.8, 0.8):
+        truth = scenes.truth | {"face_valence": np.full_like(scenes.truth["valence"], value)}
+        faces.append(render_scenes(replace(scenes, truth=truth), size_px=96, stems=False, masks=False).frames)
+    changed = (faces[0] != faces[1]).any(dim=2)[0]  # [time, row, column]
+    rows = changed.any(dim=2).float()
+    assert changed.any() and rows.sum(dim=1).max() < 0.35 * 96  # no taller than a mouth
+    centre = render_scenes(scenes, size_px=96, stems=False).centre[0, 0, :, 1] * 96
+    middle = (rows * torch.arange(96)).sum(dim=1) / rows.sum(dim=1)
+    assert (middle > centre).all()  # below the middle of the face
+
+
+def test_bad_input_is_told():
+    with pytest.raises(ValueError, match="irony lies in 0..1, got 1.5"):
+        world.render(1, irony=1.5, **QUICK)
+    with pytest.raises(ValueError, match="expected a split with talkers, got 'unseen_test'"):
+        world.render(1, split="unseen_test", **QUICK)
+    assert talkers_only(find_split("test")).classes.tolist() == [world.CLASSES.index("talker")]
+
+
+def test_no_shortcut_to_the_emotion_passes_its_bound():
+    found = emotion_probes.audit_emotions(
+        n_train=512, n_test=384, n_plans=1500, seed=0, knobs=world.resolve("standard")
+    )
+    assert list(found) == list(emotion_probes.BOUNDS)
+    out = {name: x for name, x in found.items() if not _within(name, x)}
+    assert not out, out
+    # the ear is the stronger sense for arousal, the eye for valence
+    assert found["arousal from sound"] > found["arousal from picture"] + 20
+    assert found["valence from the mouth"] > found["valence from sound"] + 20
+
+
+def test_the_audit_catches_a_voice_that_gives_irony_away():
+    cells = np.array([0, 0, 1, 1, 2, 3])
+    assert emotion_probes.best_guess(cells, np.array([0, 4, 1, 1, 2, 3])) == pytest.approx(5 / 6)
+    assert emotion_probes.best_guess(cells, np.array([0, 0, 1, 1, 2, 3])) == 1.0
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal(300)
+    x = np.stack([y + 0.01 * rng.standard_normal(300), rng.standard_normal(300)], axis=1)
+    assert emotion_probes.correlation_probe(x[:200], y[:200], x[200:], y[200:]) > 0.99
+    assert abs(emotion_probes.correlation_probe(x[:200, 1:], y[:200], x[200:, 1:], y[200:])) < 0.3
+
+
+def _within(name: str, x: float) -> bool:
+    low, high = emotion_probes.BOUNDS[name]
+    return low <= x <= high
