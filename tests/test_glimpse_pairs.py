@@ -1,5 +1,7 @@
 """Glimpses of clips: what is cut, where, and how it is kept."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,6 +66,18 @@ def test_values_go_to_nepers_and_to_a_sound_and_back(some):
     again = to_unit(log_mel(sound_from_log_mel(to_log_mel(x_a)), n_mels=32))
     loud = x_a > 0.4
     assert 60 * (again - x_a).abs()[loud].mean() < 1.5  # dB; the range is 60 dB
+
+
+def test_a_drawing_keeps_the_shape_and_neither_colour_nor_polarity(some):
+    x = some.test.x_v
+    drawing = some.test.drawing
+    assert drawing.shape == (16, 1, 32, 32) and drawing.min() >= 0 and drawing.max() == 1
+    negative = replace(some.test, x_v=1 - x).drawing
+    torch.testing.assert_close(negative, drawing, atol=1e-4, rtol=0)
+    other_colours = replace(some.test, x_v=x.flip(1)).drawing
+    torch.testing.assert_close(other_colours, drawing, atol=1e-4, rtol=0)
+    edge = drawing[:, 0, 0].median(1).values
+    assert edge.median() < 0.3 < drawing[:, 0, 10:22, 10:22].amax((1, 2)).median()
 
 
 def test_individuals_of_the_test_are_not_met_in_training(some):

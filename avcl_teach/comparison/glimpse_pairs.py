@@ -24,7 +24,7 @@ class GlimpseSplit:
 
     x_a: log-mel of half a second from 40 ms before the loudest onset, one channel like a grey picture, low
     bands first (`to_log_mel` gives nepers back) · x_v: the frame in which that onset is heard, in colour;
-    `grey` has one channel · index: the clip's index in the world.
+    `grey` has one channel, `drawing` has neither colour nor polarity · index: the clip's index in the world.
     """
 
     x_a: Float[Tensor, "clip 1 mel frame"]
@@ -41,6 +41,18 @@ class GlimpseSplit:
     def grey(self) -> Float[Tensor, "clip 1 height width"]:
         """Return the pictures without colour, the mean of the three channels."""
         return self.x_v.mean(1, keepdim=True)
+
+    @property
+    def drawing(self) -> Float[Tensor, "clip 1 height width"]:
+        """Return how far each pixel's colour is from the border's, the most distant 2 % as 1.
+
+        A light outline on dark and a dark one on light are the same drawing: what no sound can tell is gone.
+        """
+        x = self.x_v
+        border = torch.cat([x[:, :, 0], x[:, :, -1], x[..., 0], x[..., -1]], dim=2).quantile(0.5, dim=2)
+        d = (x - border[:, :, None, None]).square().mean(1, keepdim=True).sqrt()
+        far = d.flatten(1).quantile(0.98, dim=1).clamp_min(1e-3)
+        return (d / far[:, None, None, None]).clamp_max(1)
 
 
 @dataclass(frozen=True)

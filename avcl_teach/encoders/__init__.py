@@ -84,6 +84,12 @@ _HOME = {
     "code_similarity": "hash_codes",
     "hamming_similarity": "hash_codes",
     "quantisation": "hash_codes",
+    "Gaussian": "variational",
+    "GaussianEncoder": "variational",
+    "VAE": "variational",
+    "SharedDecoderVAE": "variational",
+    "CorrelatedVAE": "variational",
+    "reparametrise": "variational",
 }
 
 __all__ = list(_HOME)
