@@ -57,7 +57,7 @@ bench: $(STAMP)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
 	$(PY) benchmarks/bench_features.py
 	$(PY) benchmarks/bench_world.py
-	$(PY) -m benchmarks.objectives
+	$(PY) -m benchmarks.side_by_side
 
 comparison: $(STAMP)
 	$(PY) -m avcl_teach.comparison --out data/comparison.json --workers $(WORKERS)

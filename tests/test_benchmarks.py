@@ -14,7 +14,7 @@ ROOT_MODULES = ("cases", "measure", "peers", "report", "__main__")
 def bench(root):
     """The benchmark's modules, found from the repository's root."""
     sys.path.insert(0, str(root))
-    yield {name: importlib.import_module(f"benchmarks.objectives.{name}") for name in ROOT_MODULES}
+    yield {name: importlib.import_module(f"benchmarks.side_by_side.{name}") for name in ROOT_MODULES}
     sys.path.remove(str(root))
 
 
@@ -47,7 +47,7 @@ def stored(bench, *, ms=(10.0, 30.0, 4.0), mb=(50.0, 900.0)) -> dict:
     machine = {"processor": "Some Processor", "cores": 2, "memory_gb": 16}
     versions = {"torch": "2.0", "cca-zoo": None}
     return {
-        "schema": 1, "when": "2026-01-02", "command": "python -m benchmarks.objectives", "threads": 2,
+        "schema": 1, "when": "2026-01-02", "command": "python -m benchmarks.side_by_side", "threads": 2,
         "dtype": "float32", "machine": machine, "versions": versions, "cases": [case],
     }  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_peak_memory_sees_what_was_there_for_a_moment(bench):
 
 def test_storing_keeps_cases_that_were_not_run(bench, tmp_path):
     main = bench["__main__"]
-    results, page = tmp_path / "results" / "objectives.json", tmp_path / "benchmarks.md"
+    results, page = tmp_path / "results" / "side_by_side.json", tmp_path / "benchmarks.md"
     first = stored(bench)
     main.store(first, results=results, page=page)
     second = stored(bench)
@@ -149,7 +149,7 @@ def test_storing_keeps_cases_that_were_not_run(bench, tmp_path):
 
 
 def test_the_book_has_the_page_of_the_stored_results(bench, root):
-    results = root / "benchmarks" / "results" / "objectives.json"
+    results = root / "benchmarks" / "results" / "side_by_side.json"
     record = json.loads(results.read_text(encoding="utf-8"))
     assert (root / "book" / "benchmarks.md").read_text(encoding="utf-8") == bench["report"].page(record)
     assert {case["key"] for case in record["cases"]} == set(bench["cases"].BY_KEY)

@@ -70,6 +70,7 @@ class TransformerBlock(_FeedForward):
         rotate: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch position dim"]:
         """Return the sequence after one block; masks as in `MultiHeadAttention`."""
+        self.self_attn.check(x)
 
         def look(x: Tensor) -> Tensor:
             return self.dropout(self.self_attn(x, mask=mask, causal=causal, rotate=rotate))
@@ -115,6 +116,7 @@ class DecoderBlock(_FeedForward):
         rotate: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch position dim"]:
         """Return the sequence after one block; `mask` is over x, `memory_mask` over the memory."""
+        self.self_attn.check(x)
 
         def past(x: Tensor) -> Tensor:
             return self.dropout(self.self_attn(x, mask=mask, causal=causal, rotate=rotate))

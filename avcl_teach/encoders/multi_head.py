@@ -68,7 +68,10 @@ class MultiHeadAttention(nn.Module):
         q, k, v = self.project(x, context, rotate=rotate)
         mask, causal = self._visible(q, k, mask, causal, context)
         p = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=p, is_causal=causal)
+        if p and not q.is_cuda:  # no fused kernel drops weights on a CPU; what stands in for it is slower
+            y = F.dropout(_weights(q, k, mask, causal), p) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=p, is_causal=causal)
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
     def attention_weights(
@@ -82,13 +85,7 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "batch head query key"]:
         """Return what `forward` weighs the values with: rows sum to 1, or to 0 where nothing may be seen."""
         q, k, _ = self.project(x, context, rotate=rotate)
-        mask, causal = self._visible(q, k, mask, causal, context)
-        scores = q @ k.mT / q.shape[-1] ** 0.5
-        if causal:
-            mask = causal_mask(q.shape[2], device=q.device)
-        if mask is None:
-            return scores.softmax(-1)
-        return scores.masked_fill(~mask, -torch.inf).softmax(-1).nan_to_num()
+        return _weights(q, k, *self._visible(q, k, mask, causal, context))
 
     def project(
         self,
@@ -98,7 +95,7 @@ class MultiHeadAttention(nn.Module):
         rotate: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries [batch, head, query, dim/head], keys and values [batch, head, key, dim/head]."""
-        self._check(x, context)
+        self.check(x, context)
         b, d = self.in_proj_bias, self.dim
         if self.dim_context != d:
             b_q, b_k, b_v = (None, None, None) if b is None else b.chunk(3)
@@ -122,7 +119,8 @@ class MultiHeadAttention(nn.Module):
             return mask & causal_mask(q.shape[2], device=q.device), False
         return mask, causal
 
-    def _check(self, x: Tensor, context: Tensor | None) -> None:
+    def check(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Raise ValueError unless x and the context have the shapes that `forward` wants."""
         if x.ndim != 3 or x.shape[2] != self.dim:
             raise ValueError(f"expected x [batch, query, {self.dim}], got {list(x.shape)}")
         if context is None:
@@ -132,3 +130,16 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"expected a context [{len(x)}, key, {self.dim_context}], got {list(context.shape)}"
             )
+
+
+def _weights(
+    q: Tensor, k: Tensor, mask: Tensor | None, causal: bool
+) -> Float[Tensor, "batch head query key"]:
+    """Return softmax(q k' / sqrt(d)) over the keys that may be seen; zeros where none may."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    if causal:
+        mask = causal_mask(q.shape[2], device=q.device)
+    if mask is None:
+        return scores.softmax(-1)
+    weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+    return weights.masked_fill(~mask.any(-1, keepdim=True), 0.0)

@@ -2,9 +2,9 @@
 
 INTRO = """# Speed and memory
 
-The objectives and metrics of the kit beside the libraries that a user would pick instead: measured side by
-side in one run, contenders in turn, so that what slows the machine slows them all. `make bench` measures
-again and writes this page.
+The objectives, metrics and encoders of the kit beside the libraries that a user would pick instead: measured
+side by side in one run, contenders in turn, so that what slows the machine slows them all. `make bench`
+measures again and writes this page.
 """
 
 HOW = """## How to read this
@@ -17,9 +17,13 @@ HOW = """## How to read this
   the largest entry. For mean average precision it holds the effect of ties, which an order breaks by chance.
 - Inputs are embeddings of length 1. `info_nce` scales them once more, as it would any others, and does the
   job of open_clip's loss after the scaling that its models do first; `info_nce_of_unit_rows` takes them as
-  they are and does the job of open_clip's loss alone. The prototype took them so too: the bound against
-  open_clip at B = 4096 is for rows of length 1 on both sides, and the rows with scaling stand beside it.
+  they are and does the job of open_clip's loss alone. A bound compares equal work: rows taken as they are on
+  both sides, or scaled on both sides. At B = 4096 the bound is for rows of length 1, as its prototype seems
+  to have taken them; the scaling forms stand beside it in the table.
 - "Three products" is the least that InfoNCE needs: the cosines, and one product for each gradient.
+  "Normalize + three products" is the least where rows are scaled first.
+- Encoders are compared with PyTorch's own modules, which hold the same weights; forward and backward, with
+  the gradients of inputs and weights.
 - A prototype is what was measured before the code was written; a bound is what was wanted from it.
 """
 

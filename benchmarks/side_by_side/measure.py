@@ -73,7 +73,7 @@ def _status(key: str) -> int:
 
 def peak_in_a_fresh_process(case: str, contender: str, *, threads: int, timeout_s: float = 300) -> dict:
     """Run this package's command for one contender's memory: {"mb": ...} or {"failed": why}."""
-    command = [sys.executable, "-m", "benchmarks.objectives", "--threads", str(threads)]
+    command = [sys.executable, "-m", "benchmarks.side_by_side", "--threads", str(threads)]
     command += ["--memory", case, contender]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.objectives")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side")
     parser.add_argument(
         "--only", nargs="+", metavar="CASE", help="these cases; the others keep stored results"
     )
@@ -41,9 +41,9 @@ if ARGS:  # before torch is loaded
 
 import torch  # noqa: E402
 
-from benchmarks.objectives import cases, measure, report  # noqa: E402
+from benchmarks.side_by_side import cases, measure, report  # noqa: E402
 
-RESULTS = measure.ROOT / "benchmarks" / "results" / "objectives.json"
+RESULTS = measure.ROOT / "benchmarks" / "results" / "side_by_side.json"
 PAGE = measure.ROOT / "book" / "benchmarks.md"
 QUICK_SIZE = 64
 PACKAGES = (
@@ -73,7 +73,7 @@ def run_case(case: cases.Case, *, quick: bool, threads: int, busy: bool = False)
         rows[name] |= measure.summary(times)
     expected = results.get(case.reference)
     for name, found in results.items():
-        same_job = name not in (case.reference, *cases.LESS_TO_DO) and name != cases.FLOOR
+        same_job = name not in (case.reference, *cases.LESS_TO_DO, *cases.FLOORS)
         if expected is not None and same_job:
             rows[name]["difference"] = measure.difference(found, expected)
     del runs, results, expected
@@ -132,7 +132,7 @@ def measure_all(chosen: list[cases.Case], *, quick: bool, threads: int, busy: bo
     return {
         "schema": 1,
         "when": datetime.date.today().isoformat(),
-        "command": "python -m benchmarks.objectives",
+        "command": "python -m benchmarks.side_by_side",
         "threads": threads,
         "dtype": "float32",
         "machine": measure.machine(),

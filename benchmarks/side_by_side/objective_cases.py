@@ -1,56 +1,28 @@
-"""What is compared: inputs, contenders and the bounds that are wanted. Every case builds its own inputs."""
+"""What is compared of objectives and metrics: inputs, contenders and the bounds that are wanted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from benchmarks.objectives import peers
+from benchmarks.side_by_side import peers
+from benchmarks.side_by_side.case import (
+    FEW,
+    LONG,
+    SOME,
+    Case,
+    Run,
+    agreement,
+    faster,
+    memory_at_most,
+    memory_share,
+    time_at_most,
+)
 
-Run = Callable[[], tuple]
 TEMPERATURE, MARGIN, RIDGE = 0.07, 0.2, 1e-3
+PML, FLOOR = "pytorch-metric-learning", "three products"
+SCALED_FLOOR, SCALED_CLIP = "normalize + three products", "normalize + open_clip"
 EXACT = "the same in float64"  # of millions of triplets some lie within rounding of the margin
-
-
-@dataclass(frozen=True)
-class Case:
-    """One comparison. `contenders(n)` maps names to functions that build a run of size n."""
-
-    key: str
-    title: str
-    setting: str
-    size: int
-    contenders: Callable[[int], dict[str, Callable[[], Run]]]
-    bounds: tuple[dict, ...] = ()
-    reference: str | None = None  # results of the others are compared with this one's
-    memory: tuple[str, ...] = ()
-    turns: dict = field(default_factory=lambda: SOME)
-
-
-def time_at_most(own: str, other: str, wanted: float, *, prototype: float | None = None) -> dict:
-    """Wanted: the own time is at most so many times the other's."""
-    return {"kind": "time", "own": own, "other": other, "at_most": wanted, "prototype": prototype}
-
-
-def faster(own: str, other: str, wanted: float, *, prototype: float | None = None) -> dict:
-    """Wanted: at least so many times as fast as the other."""
-    return {"kind": "speed", "own": own, "other": other, "at_least": wanted, "prototype": prototype}
-
-
-def memory_at_most(own: str, wanted: float, *, prototype: float | None = None) -> dict:
-    """Wanted: at most so many megabytes at the peak."""
-    return {"kind": "megabytes", "own": own, "at_most": wanted, "prototype": prototype}
-
-
-def memory_share(own: str, other: str, wanted: float, *, prototype: float | None = None) -> dict:
-    """Wanted: at most this share of the other's memory."""
-    return {"kind": "memory share", "own": own, "other": other, "at_most": wanted, "prototype": prototype}
-
-
-def agreement(own: str, other: str, wanted: float) -> dict:
-    """Wanted: value and gradients differ by at most this share of their largest entry."""
-    return {"kind": "difference", "own": own, "other": other, "at_most": wanted, "prototype": None}
 
 
 def pairs(n: int, d: int, *, noise: float = 2.0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -90,6 +62,18 @@ def floor_of_info_nce(a: Tensor, v: Tensor) -> Run:
     return run
 
 
+def floor_with_scaling(a: Tensor, v: Tensor) -> Run:
+    """The three products between rows that are scaled first, and the gradient of the scaling."""
+
+    def run() -> tuple:
+        a.grad = v.grad = None
+        rows = [torch.nn.functional.normalize(x, dim=1) for x in (a, v)]
+        torch.autograd.backward(rows, floor_of_info_nce(*rows)())
+        return a.grad, v.grad
+
+    return run
+
+
 def info_nce(n: int) -> dict:
     """InfoNCE, D = 512."""
     from avcl_teach import objectives
@@ -98,7 +82,8 @@ def info_nce(n: int) -> dict:
     a, v = pairs(n, 512)
     t = {"temperature": TEMPERATURE}
     return {
-        "three products": lambda: floor_of_info_nce(a, v),
+        FLOOR: lambda: floor_of_info_nce(a, v),
+        SCALED_FLOOR: lambda: floor_with_scaling(a, v),
         "info_nce": lambda: gradient(objectives.info_nce, a, v, **t),
         "info_nce_of_unit_rows": lambda: gradient(objectives.info_nce_of_unit_rows, a, v, **t),
         "readable form": lambda: gradient(nce.info_nce, a, v, **t),
@@ -113,7 +98,9 @@ def large_info_nce(n: int) -> dict:
 
     a, v = pairs(n, 512)
     tiled = {"tiled_info_nce": lambda: gradient(objectives.tiled_info_nce, a, v, temperature=TEMPERATURE)}
-    return {k: build for k, build in info_nce(n).items() if "open_clip" not in k and "unit" not in k} | tiled
+    left_out = ("open_clip", "unit", "normalize")
+    own = {k: build for k, build in info_nce(n).items() if not any(word in k for word in left_out)}
+    return own | tiled
 
 
 def triplets(kind: str) -> Callable[[int], dict]:
@@ -237,12 +224,6 @@ def recalls(n: int) -> dict:
     }
 
 
-SOME = {"seconds": 4.0, "least": 5, "most": 200}
-FEW = {"seconds": 8.0, "least": 2, "most": 8}
-LONG = {"seconds": 1.0, "least": 2, "most": 2, "warm": False}
-PML = "pytorch-metric-learning"
-FLOOR = "three products"
-SCALED_CLIP = "normalize + open_clip"
 
 
 def _info_nce_case(
@@ -255,7 +236,7 @@ def _info_nce_case(
     scaling: tuple = (),
 ) -> Case:
     bounds = (
-        time_at_most("info_nce", FLOOR, at_most),
+        time_at_most("info_nce", SCALED_FLOOR, at_most),
         time_at_most("info_nce_of_unit_rows", FLOOR, at_most, prototype=prototype[0]),
         *scaling,
         faster("info_nce_of_unit_rows", "open_clip", at_least, prototype=prototype[1]),
@@ -401,16 +382,3 @@ CASES = (
         "faiss",
     ),
 )  # fmt: skip
-PEERS = (
-    PML,
-    "open_clip",
-    "normalize + open_clip",
-    "classic deep CCA",
-    "cca-zoo",
-    "torchmetrics",
-    "argsort",
-    "faiss",
-    "torch.topk",
-)
-LESS_TO_DO = ("open_clip", "info_nce_of_unit_rows")  # rows of length 1 taken as they are: another gradient
-BY_KEY = {case.key: case for case in CASES}
