@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from avcl_teach.encoders.attention import attention_weights, scaled_dot_scores
 from avcl_teach.encoders.masks import causal_mask, check_mask
 
 
@@ -132,14 +133,10 @@ class MultiHeadAttention(nn.Module):
             )
 
 
+
 def _weights(
     q: Tensor, k: Tensor, mask: Tensor | None, causal: bool
 ) -> Float[Tensor, "batch head query key"]:
-    """Return softmax(q k' / sqrt(d)) over the keys that may be seen; zeros where none may."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.mT
-    if causal:
-        mask = causal_mask(q.shape[2], device=q.device)
-    if mask is None:
-        return scores.softmax(-1)
-    weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-    return weights.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+    """Return the weights of every head; `causal` comes without a mask."""
+    mask = causal_mask(q.shape[2], device=q.device) if causal else mask
+    return attention_weights(scaled_dot_scores(q, k), mask)
