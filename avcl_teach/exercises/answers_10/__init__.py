@@ -1,0 +1,1 @@
+"""Reference answers, cases and known mistakes of lesson 10."""
