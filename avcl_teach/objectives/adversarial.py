@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -198,3 +198,23 @@ def _checked(*logits: Tensor) -> tuple[Tensor, ...]:
         if x.numel() == 0:
             raise ValueError(f"expected at least one logit, got shape {tuple(x.shape)}")
     return tuple(lift(x) for x in logits)
+
+
+def class_set_loss(
+    logits: Float[Tensor, "batch class"], sets: Bool[Tensor, "batch class"]
+) -> Float[Tensor, ""]:
+    """Ask that a sample be classified as some class of its set: the mean of -ln sum_{c in set} p_c.
+
+    With one class a set it is cross-entropy; with all classes 0. Samples with an empty set do not count.
+    Errors: ValueError for unequal shapes. Source: reconstruction after Athanasiadis et al. 2020, who
+    condition with sets from conformal prediction (`encoders.conditions.conformal_sets`). Lesson: 15.
+
+    >>> class_set_loss(torch.zeros(1, 4), torch.tensor([[True, True, False, False]]))
+    tensor(0.6931)
+    """
+    if logits.shape != sets.shape or len(logits) == 0:
+        raise ValueError(f"expected sets {tuple(logits.shape)}, got {tuple(sets.shape)}")
+    logits, some = lift(logits), sets.any(1)
+    inside = torch.where(sets | ~some[:, None], logits, float("-inf"))
+    losses = logits.logsumexp(1) - inside.logsumexp(1)
+    return (losses * some).sum() / some.sum().clamp_min(1)
