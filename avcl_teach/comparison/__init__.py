@@ -1,5 +1,6 @@
 """A bench on which every objective trains with the same encoders, the same data and the same steps."""
 
+from avcl_teach.comparison.delayed import LongScenes, LongSplit, answer_by_rule, long_scenes
 from avcl_teach.comparison.glimpse_pairs import Glimpses, GlimpseSplit, glimpses
 from avcl_teach.comparison.hidden_segments import HiddenRows, hidden_segments
 from avcl_teach.comparison.networks import Layout, SideEncoder
@@ -9,20 +10,24 @@ from avcl_teach.comparison.runs import Run, seeds, train
 from avcl_teach.comparison.segment_pairs import Segments, SegmentSplit, world_segments
 
 __all__ = [
-    "HiddenRows",
     "GlimpseSplit",
     "Glimpses",
+    "HiddenRows",
     "Layout",
+    "LongScenes",
+    "LongSplit",
     "Pairs",
     "Run",
     "SegmentSplit",
     "Segments",
     "SideEncoder",
     "Split",
+    "answer_by_rule",
     "digit_pairs",
-    "hidden_segments",
     "glimpses",
+    "hidden_segments",
     "linear_probe",
+    "long_scenes",
     "report",
     "seeds",
     "toy_pairs",

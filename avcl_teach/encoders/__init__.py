@@ -90,6 +90,11 @@ _HOME = {
     "SharedDecoderVAE": "variational",
     "CorrelatedVAE": "variational",
     "reparametrise": "variational",
+    "KeyValueMemory": "memory",
+    "NearestMemory": "memory",
+    "address": "memory",
+    "write_step": "memory",
+    "write_all": "memory",
 }
 
 __all__ = list(_HOME)

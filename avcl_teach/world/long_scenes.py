@@ -51,7 +51,7 @@ def arrange(scenes: Scenes) -> Scenes:
     Cue k takes the segments 2 k and 2 k + 1: one object plays one note of its tone, the others stand still.
     After ``delay`` segments, in which the voice may play stray notes of other tones, it plays the query: the
     tone of one of the objects. Who plays when, which tone is whose, and which one comes back are drawn for
-    each clip by themselves. A hand shows the degree of its note, so all hands of a clip show the same one, and
+    each clip by themselves. A hand shows the degree of its note: all hands of a clip show the same one, and
     registers make the tones. Truth by name: tone [clip, object] 0..9, -1 for the voice · cue_order [clip,
     cue], who plays in it · query_tone, answer (the object, which is also its place), delay and query_segment
     [clip].
@@ -88,8 +88,8 @@ def arrange(scenes: Scenes) -> Scenes:
 def _draw(rng: np.random.Generator, knobs: Knobs) -> dict[str, np.ndarray]:
     """Draw the plan of one clip: everything but looks and voices."""
     n, segment_s = knobs.n_cues, knobs.segment_s
-    tones = rng.permutation(N_TONES)
-    order, hand, answer = rng.permutation(n), int(rng.integers(N_TONES)), int(rng.integers(n))
+    tones = rng.permutation(N_TONES).tolist()
+    order, hand, answer = rng.permutation(n).tolist(), int(rng.integers(N_TONES)), int(rng.integers(n))
     delay = int(rng.integers(knobs.delay[0], knobs.delay[1] + 1))
     most = knobs.delay[1] // SLOT
     stray = (rng.random(most) < knobs.stray) & (np.arange(most) < delay // SLOT)
@@ -111,8 +111,8 @@ def _draw(rng: np.random.Generator, knobs: Knobs) -> dict[str, np.ndarray]:
 
     for k, who in enumerate(order):
         play(who, 0, SLOT * k, hand)
-    for note, k in enumerate(np.flatnonzero(stray)):
-        play(n, note, first + SLOT * k, tones[n + rng.integers(N_TONES - n)])
+    for note, k in enumerate(np.flatnonzero(stray).tolist()):
+        play(n, note, first + SLOT * k, tones[n + int(rng.integers(N_TONES - n))])
     play(n, int(stray.sum()), query, tones[answer])
     semitones = np.array(PENTATONIC)
     return {
