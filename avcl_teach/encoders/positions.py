@@ -34,8 +34,8 @@ def rotary(
 
     $$(x_{2k},\ x_{2k+1}) \leftarrow R(\omega_k t)\,(x_{2k},\ x_{2k+1}),\qquad \omega_k = base^{-2k/dim}$$
 
-    with R a rotation. Turned queries and keys meet in $q_s^\top R(\omega (t - s))\, k_t$: only the distance of
-    two positions counts. Hand it to attention as `rotate=rotary`; values are not turned. Neighbours (2k,
+    with R a rotation. Turned queries and keys meet in $q_s^\top R(\omega (t - s))\, k_t$: only the distance
+    of two positions counts. Hand it to attention as `rotate=rotary`; values are not turned. Neighbours (2k,
     2k+1) form a pair, as in the paper; some libraries pair k with k + dim/2. `positions` are 0 ... n - 1
     unless given. Errors: ValueError for an odd dim or another number of positions.
     Source: Su et al. 2021 (RoFormer). Lesson: 12.

@@ -1,4 +1,4 @@
-"""Transformers on raw signals (VATT): pieces of video and of waveform as tokens, few of them kept in training.
+"""Transformers on raw signals (VATT): pieces of video and waveform as tokens, few of them kept in training.
 
 Akbari et al. 2021. The projection hierarchy v -> va -> vt ends here at va: clips of the world come without
 words, so there is no second, finer-grained space to go on to.
