@@ -12,6 +12,7 @@ from avcl_teach.features import tones
 from avcl_teach.world.long_scenes import PLACES, SLOT
 
 SPLITS = ("train", "val", "test")
+OVER = (("x_a", (0, 1)), ("x_v", (0, 1, 2)))  # axes that share a mean
 _CHUNK = 32
 
 
@@ -76,13 +77,17 @@ class LongSplit:
 
 @dataclass(frozen=True)
 class LongScenes:
-    """Hold three cuts of long scenes; val and test show individuals that training never did."""
+    """Hold three cuts of long scenes; val and test show individuals that training never did.
+
+    scale: mean and standard deviation of x_a [band] and x_v [], by which they were standardised.
+    """
 
     train: LongSplit
     val: LongSplit
     test: LongSplit
     preset: str
     seed: int
+    scale: dict[str, tuple[Tensor, Tensor]]
 
     @property
     def n_places(self) -> int:
@@ -99,7 +104,8 @@ class LongScenes:
 
     def to(self, device: torch.device | str) -> "LongScenes":
         """Move every cut."""
-        return LongScenes(*(getattr(self, name).to(device) for name in SPLITS), self.preset, self.seed)
+        cuts = [getattr(self, name).to(device) for name in SPLITS]
+        return LongScenes(*cuts, self.preset, self.seed, self.scale)
 
 
 def long_scenes(
@@ -113,11 +119,13 @@ def long_scenes(
     delay: int = 8,
     stray: float = 0.5,
     size_px: int = 32,
+    like: LongScenes | None = None,
 ) -> LongScenes:
     """Take long scenes of the world as sequences of pitches and motions, rendered once and kept on disk.
 
     Features of `tone_bands` and `place_motion` (on pictures of 32 px), standardised on train only: pitches
-    band by band, motion as one. Errors: ValueError for fewer than 2 clips, an odd delay, an unknown preset.
+    band by band, motion as one; `like` takes the scale of other scenes, so that a model trained there can
+    read these. Errors: ValueError for fewer than 2 clips, an odd delay, an unknown preset.
     Lesson: 16.
     """
     for name, n in {"n_train": n_train, "n_val": n_val, "n_test": n_test}.items():
@@ -128,12 +136,13 @@ def long_scenes(
     where = {"preset": preset, "seed": seed, "layout": "long", "size_px": size_px, "n_cues": n_cues}
     where |= {"delay": (delay, delay), "stray": stray}
     cuts = [_cut(n, split, where) for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True)]
-    for side, over in (("x_a", (0, 1)), ("x_v", (0, 1, 2))):
-        x = cuts[0][side]
-        mean, std = x.mean(over), x.std(over).clamp_min(1e-6)
-        for cut in cuts:
+    train = cuts[0]
+    scale = {side: (train[side].mean(over), train[side].std(over).clamp_min(1e-6)) for side, over in OVER}
+    scale = scale if like is None else like.scale
+    for cut in cuts:
+        for side, (mean, std) in scale.items():
             cut[side] = (cut[side] - mean) / std
-    return LongScenes(*(LongSplit(**cut) for cut in cuts), preset, seed)
+    return LongScenes(*(LongSplit(**cut) for cut in cuts), preset, seed, scale)
 
 
 def _cut(n: int, split: str, where: dict) -> dict[str, Tensor]:
