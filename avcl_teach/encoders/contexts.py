@@ -27,7 +27,9 @@ def several_scales(
     """
     if x.ndim != 3 or (present is not None and present.shape != x.shape[:2]):
         got = "all" if present is None else list(present.shape)
-        raise ValueError(f"expected x [batch, step, dim] and present [batch, step], got {list(x.shape)}, {got}")
+        raise ValueError(
+            f"expected x [batch, step, dim] and present [batch, step], got {list(x.shape)}, {got}"
+        )
     if len(factors) == 0 or min(factors) < 1:
         raise ValueError(f"expected factors of at least 1, got {tuple(factors)}")
     n = x.shape[1]

@@ -55,7 +55,11 @@ class _Unit(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.agree = nn.Linear(dim, dim, bias=False)  # W_m
-        self.keep, self.take, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim)
+        self.keep, self.take, self.out = (
+            nn.Linear(dim, dim),
+            nn.Linear(dim, dim, bias=False),
+            nn.Linear(dim, dim),
+        )
 
     def forward(self, m: Tensor, J: Tensor, present: Tensor | None) -> Tensor:
         C = torch.tanh(self.agree(m) @ J.mT / m.shape[-1] ** 0.5)
