@@ -1,0 +1,9 @@
+"""Exercises of lesson 13: a tied decoder, two measures of the gap, missing sides, cross-reconstruction."""
+
+from avcl_teach.exercises.answers_13.crosses import CROSSES
+from avcl_teach.exercises.answers_13.joints import JOINTS
+from avcl_teach.exercises.answers_13.probes import PROBES
+from avcl_teach.exercises.answers_13.swaps import SWAPS
+from avcl_teach.exercises.answers_13.ties import TIES
+
+EXERCISES = (TIES, PROBES, SWAPS, JOINTS, CROSSES)
