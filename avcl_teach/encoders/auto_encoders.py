@@ -19,8 +19,8 @@ def perceptron(
         raise ValueError(f"expected at least two sizes of at least 1, got {sizes}")
     layers: list[nn.Module] = []
     for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(n_in, n_out), activation(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers[:-2])
+        layers += [nn.Linear(n_in, n_out), activation()] + ([nn.Dropout(dropout)] if dropout else [])
+    return nn.Sequential(*layers[: -2 if dropout else -1])
 
 
 class TiedAutoEncoder(nn.Module):
@@ -136,9 +136,9 @@ class CrossReconstruction(nn.Module):
 
     $$\hat{x}_{m \to n} = g_n(f_m(x_m))\qquad L = \sum_{m,n} w_{mn}\, |\hat{x}_{m \to n} - x_n|^2$$
 
-    m = n: own reconstruction; m != n: cross-reconstruction, what the picture says the sound must be. A decoder
-    that reads both latents makes them interchangeable as far as it needs. What only one side knows cannot be
-    drawn from the other: there the mean comes out.
+    m = n: own reconstruction; m != n: cross-reconstruction, what the picture says the sound must be. A
+    decoder that reads both latents makes them interchangeable as far as it needs. What only one side knows
+    cannot be drawn from the other: there the mean comes out.
     Shapes: x_m [batch, ...] -> h [batch, modality, dim], x_hat[m][n] as x_n. Errors: as `AlignedLatents`.
     Source: survey 3.1, auto-encoders v; Zheng et al. 2021b (own and cross terms and |z_1 - z_2|, called
     "cross-cycle" there; no cycle is closed). Recasens et al. 2021, whom the survey cites too, reconstruct
