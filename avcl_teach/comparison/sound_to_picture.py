@@ -90,8 +90,10 @@ def learn_judge(
 def predicted_sets(
     code: Float[Tensor, "clip code"], labels: Int[Tensor, "clip"], n_classes: int, *, level: float = 0.9
 ) -> Bool[Tensor, "clip class"]:
-    """Predict the set of classes of each sound: a linear classifier of the first quarter, its errors counted on
-    the second (`conformal_sets`). Labels of the other half are never read. Lesson: 15.
+    """Predict the set of classes of each sound by a linear classifier of the first quarter.
+
+    Its errors are counted on the second quarter (`conformal_sets`); labels of the other half are never read.
+    Lesson: 15.
     """
     n = len(code) // 4
     X = torch.cat([code, torch.ones(len(code), 1).to(code)], 1).double()

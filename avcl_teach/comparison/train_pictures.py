@@ -71,8 +71,8 @@ def collect(folder: Path, out: Path, *, commit: str) -> list[Path]:
             part, _ = read_tensors(folder / f"{arm.replace(' ', '_')}_0")
             tensors |= {f"{arm}.{name.removeprefix('G.')}": x for name, x in part.items()}
         about = {
-            "command": "python -m avcl_teach.comparison.train_pictures", "commit": commit, "device": "cpu, 1 thread",
-            "torch": torch.__version__, "data": SIZES, "levels": levels(reader, judge, data),
+            "command": "python -m avcl_teach.comparison.train_pictures", "commit": commit,
+            "device": "cpu, 1 thread", "torch": torch.__version__, "data": SIZES, "levels": levels(reader, judge, data),
             "runs": [card for card in cards if file != "sound_to_picture" or card["arm"] in arms],
         }  # fmt: skip
         path = write_tensors(out / file, tensors, about)
@@ -83,7 +83,7 @@ def collect(folder: Path, out: Path, *, commit: str) -> list[Path]:
 
 @torch.no_grad()
 def levels(reader: stp.SoundReader, judge: stp.PictureJudge, data: Glimpses) -> dict[str, float]:
-    """Measure what the scores are read against: chance, the judge on real pictures, classes the code tells."""
+    """Measure what scores are read against: chance, the judge on real pictures, the classes a code tells."""
     from avcl_teach.metrics.frechet import frechet_distance
     from avcl_teach.metrics.probes import linear_probe
 
@@ -124,8 +124,10 @@ def stored(arm: str = LONG, *, folder: Path | None = None) -> tuple[stp.PictureG
     return G, card
 
 
-def stored_tools(n_classes: int = 8, *, folder: Path | None = None) -> tuple[stp.SoundReader, stp.PictureJudge]:
-    """Load the reader of sounds and the judge of pictures that ship with the repository. Errors: as `stored`."""
+def stored_tools(
+    n_classes: int = 8, *, folder: Path | None = None
+) -> tuple[stp.SoundReader, stp.PictureJudge]:
+    """Load the reader of sounds and the judge of pictures that ship. Errors: as `stored`. Lesson: 15."""
     tensors, _ = read_tensors((folder or stp.STORED.parent) / "sound_to_picture")
     reader, judge = stp.SoundReader().eval(), stp.PictureJudge(n_classes).eval()
     load_state(reader, _part(tensors, "reader"))

@@ -84,9 +84,9 @@ class LatentCondition(nn.Module):
 class PredictionHead(nn.Module):
     """Judge twice: is the sample real, and which class does it show? `classify` gives the second answer.
 
-    Both read the same features. D learns classes on real samples; the generator is then asked that its samples
-    be classified as the class, or set of classes, that was predicted for its input. The condition does not
-    enter the logit. Errors: ValueError for another width.
+    Both read the same features. D learns classes on real samples; the generator is then asked that its
+    samples be classified as the class, or set of classes, that was predicted for its input. The condition
+    does not enter the logit. Errors: ValueError for another width.
     Source: Odena et al. 2017; Athanasiadis et al. 2020 with a set of labels from conformal prediction
     (reconstruction); survey 3.1, GANs iii (classifiers' prediction on generated samples). Lesson: 15.
     """

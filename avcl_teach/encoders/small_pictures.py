@@ -1,4 +1,4 @@
-"""Networks for pictures and log-mels of 32 x 32: a generator fed by a code, a trunk that looks, an auto-encoder."""
+"""Networks for 32 x 32: a generator fed by a code, a trunk that looks, an auto-encoder of log-mels."""
 
 import torch
 from jaxtyping import Float

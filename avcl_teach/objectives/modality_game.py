@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,7 +21,7 @@ def modality_adversary(
     discriminator: Map,
     strength: float | int = 1.0,
 ) -> Float[Tensor, ""]:
-    """Let a discriminator learn which modality an embedding is from, and the encoders unlearn it, in one step.
+    """Let a discriminator learn which modality an embedding is from, and the encoders unlearn it, at once.
 
     L = L_D(D(a'), D(v')) / 2, x' = x with its gradient times -strength: D descends the cross-entropy,
     encoders climb it. Labels are not used. ln 2 = 0.693 when nothing can be told.
@@ -61,23 +60,19 @@ def adversarial_metric(
     metric: Callable,
     discriminator: Map,
     gamma: float | int = 2.0,
-    strength: float | int = 1.0,
     **hyper: object,
 ) -> Float[Tensor, ""]:
-    """Add an adversary to a metric loss: L = metric(a, v, labels, **hyper) + gamma `modality_adversary`.
+    """Add an adversary to a metric loss: L = metric(a, v, labels, **hyper) + gamma `modality_confusion`.
 
     Zheng et al. 2021a (AML) join a lifted structure loss (weight 3), a task loss (1) and the adversary (gamma
-    = 2), on embeddings through tanh, with D in an optimiser of its own; here the reversal plays both
-    sides in one step. gamma = 0 leaves the metric loss alone.
+    = 2), and give D an optimiser of its own. gamma = 0 leaves the metric loss alone.
     Errors: as `metric`; ValueError for gamma < 0. Source: reconstruction after Zheng et al. 2021a; survey
     3.1, GANs iv. Lesson: 15.
     """
     if gamma < 0:
         raise ValueError(f"expected gamma >= 0, got {gamma}")
     pull = metric(a, v, labels, **hyper)
-    if gamma == 0:
-        return pull
-    return pull + gamma * modality_adversary(a, v, discriminator=discriminator, strength=strength)
+    return pull + gamma * modality_confusion(a, v, discriminator=discriminator) if gamma else pull
 
 
 def adversarial_transfer(
