@@ -140,7 +140,7 @@ FORCING = Exercise(
     mistakes=(
         Mistake(
             not_shifted,
-            "Which symbol does yours see when it is asked for that same symbol? The question holds the answer.",
+            "Which symbol does yours see when asked for that same symbol? The question holds the answer.",
         ),
         Mistake(rolled, "What stands before the first symbol in yours? Where does it come from?"),
         Mistake(
