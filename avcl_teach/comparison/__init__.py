@@ -3,6 +3,7 @@
 from avcl_teach.comparison.delayed import LongScenes, LongSplit, answer_by_rule, long_scenes
 from avcl_teach.comparison.glimpse_pairs import Glimpses, GlimpseSplit, glimpses
 from avcl_teach.comparison.hidden_segments import HiddenRows, hidden_segments
+from avcl_teach.comparison.latent_reports import latent_report, space_report
 from avcl_teach.comparison.networks import Layout, SideEncoder
 from avcl_teach.comparison.pairs import Pairs, Split, digit_pairs, toy_pairs, world_pairs
 from avcl_teach.comparison.reports import linear_probe, report
@@ -26,10 +27,12 @@ __all__ = [
     "digit_pairs",
     "glimpses",
     "hidden_segments",
+    "latent_report",
     "linear_probe",
     "long_scenes",
     "report",
     "seeds",
+    "space_report",
     "toy_pairs",
     "train",
     "world_pairs",

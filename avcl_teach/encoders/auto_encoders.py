@@ -104,6 +104,15 @@ class ClassifiedLatent(nn.Module):
         h, x_hat = self.model(*inputs, **settings)
         return h, x_hat, self.classifier(h)
 
+    def alone(self, xs: Sequence[Tensor]) -> list[Float[Tensor, "batch dim"]]:
+        """Return what the model's `alone` returns."""
+        return self.model.alone(xs)
+
+    @property
+    def decoders(self) -> nn.ModuleList:
+        """Return the model's decoders."""
+        return self.model.decoders
+
 
 class AlignedLatents(nn.Module):
     r"""Give each modality an auto-encoder of its own, with latents of one size that a loss can compare.
@@ -129,6 +138,10 @@ class AlignedLatents(nn.Module):
         check_inputs(xs, self.encoders)
         hs = [f(x) for f, x in zip(self.encoders, xs, strict=True)]
         return torch.stack(hs, 1), [g(h) for g, h in zip(self.decoders, hs, strict=True)]
+
+    def alone(self, xs: Sequence[Tensor]) -> list[Float[Tensor, "batch dim"]]:
+        """Return the latent of each modality, which never saw its partner."""
+        return [f(x) for f, x in zip(self.encoders, xs, strict=True)]
 
 
 class CrossReconstruction(nn.Module):
@@ -156,6 +169,10 @@ class CrossReconstruction(nn.Module):
         check_inputs(xs, self.encoders)
         hs = [f(x) for f, x in zip(self.encoders, xs, strict=True)]
         return torch.stack(hs, 1), [[g(h) for g in self.decoders] for h in hs]
+
+    def alone(self, xs: Sequence[Tensor]) -> list[Float[Tensor, "batch dim"]]:
+        """Return the latent of each modality, which never saw its partner."""
+        return [f(x) for f, x in zip(self.encoders, xs, strict=True)]
 
 
 def cross_errors(x_hat: Sequence[Sequence[Tensor]], xs: Sequence[Tensor]) -> Float[Tensor, "source target"]:

@@ -15,8 +15,8 @@ class LatentGate(nn.Module):
 
     $$z \leftarrow (1 + 0.1\,\tanh(W z + b)) \odot z$$
 
-    Shapes: z [batch, dim] -> the same. Source: Wang et al. 2018, the vector form of the released code (there on
-    the inputs). Lesson: 13.
+    Shapes: z [batch, dim] -> the same. Source: Wang et al. 2018, the vector form of the released code (there
+    on the inputs). Lesson: 13.
     """
 
     def __init__(self, dim: int, *, strength: float = 0.1) -> None:
@@ -46,6 +46,14 @@ class _JointLatent(nn.Module):
         """Return the shared latent, and every modality decoded from it, missing ones too."""
         h = self.encode(xs, present)
         return h, [g(h) for g in self.decoders]
+
+    def alone(self, xs: Sequence[Tensor]) -> list[Float[Tensor, "batch dim"]]:
+        """Return the shared latent as each modality alone gives it, the others missing.
+
+        The latent of a query must be made so: one that saw its partner finds it without anything learnt.
+        """
+        n, M, device = len(xs[0]), len(xs), xs[0].device
+        return [self.encode(xs, only(n, M, m, device=device)) for m in range(M)]
 
     def uni_modal(
         self, xs: Sequence[Tensor], present: Bool[Tensor, "batch modality"] | None = None
