@@ -1,0 +1,10 @@
+"""Exercises of lesson 15: losses of two players, detached steps, reversed gradients, penalties, conditions."""
+
+from avcl_teach.exercises.answers_15.averages import AVERAGES
+from avcl_teach.exercises.answers_15.detached import DETACHED
+from avcl_teach.exercises.answers_15.losses import LOSSES
+from avcl_teach.exercises.answers_15.penalties import PENALTIES
+from avcl_teach.exercises.answers_15.projections import PROJECTIONS
+from avcl_teach.exercises.answers_15.reversals import REVERSALS
+
+EXERCISES = (LOSSES, DETACHED, PENALTIES, AVERAGES, REVERSALS, PROJECTIONS)
