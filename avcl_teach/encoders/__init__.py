@@ -99,6 +99,18 @@ _HOME = {
     "address": "memory",
     "write_step": "memory",
     "write_all": "memory",
+    "reverse_gradient": "adversarial",
+    "Generator": "adversarial",
+    "Discriminator": "adversarial",
+    "ModalityDiscriminator": "adversarial",
+    "NoCondition": "conditions",
+    "LabelProjection": "conditions",
+    "LatentCondition": "conditions",
+    "PredictionHead": "conditions",
+    "conformal_sets": "conditions",
+    "PictureGenerator": "small_pictures",
+    "PictureTrunk": "small_pictures",
+    "sound_auto_encoder": "small_pictures",
 }
 
 __all__ = list(_HOME)
