@@ -221,9 +221,7 @@ class NearestMemory(nn.Module):
         return there & (newer <= self.size)
 
 
-def check_sequence(
-    x_key: Tensor, x_value: Tensor | None, mask: Tensor | None, dims: tuple[int, int]
-) -> None:
+def check_sequence(x_key: Tensor, x_value: Tensor | None, mask: Tensor | None, dims: tuple[int, int]) -> None:
     """Raise ValueError unless keys and values are sequences of these dims with a common length and mask."""
     if x_key.ndim != 3 or x_key.shape[2] != dims[0]:
         raise ValueError(f"expected keys [batch, n, {dims[0]}], got {list(x_key.shape)}")
