@@ -1,4 +1,4 @@
-"""Maps of attention over a picture or a spectrum, by itself or guided by the other modality; their agreement."""
+"""Maps of attention over a picture or a spectrum, by itself or guided by the other modality."""
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
