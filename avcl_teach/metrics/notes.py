@@ -16,7 +16,8 @@ def note_scores(found: Sequence[Notes], true: Sequence[Notes]) -> dict[str, floa
     {'F1': 0.5, 'onset F1': 1.0, 'pitch': 0.5}
     """
     if len(found) != len(true) or not any(true):
-        raise ValueError(f"expected lists of one length with notes in truth, got {len(found)} and {len(true)}")
+        sizes = f"{len(found)} and {len(true)}"
+        raise ValueError(f"expected lists of one length with notes in truth, got {sizes}")
     onsets = [({s for s, _ in p}, {s for s, _ in q}) for p, q in zip(found, true, strict=True)]
     both = sum(len(p & q) for p, q in onsets)
     right = sum(len(p & q) for p, q in zip(found, true, strict=True))
