@@ -40,19 +40,19 @@ def test_page_dims_the_picture_draws_the_bars_and_frames_who_asks(monkeypatch):
     pages = seen["frames"].float()  # [time, 3, row, column]
     side = attended.SIDE_PX
     assert pages.shape[0] == 16
-    inside = pages[:, :, 20 : side - 20, 20 : side - 20].mean((1, 2, 3))
+    small = side // 8
+    inside = pages[:, :, -side + 20 : -20, 20 : side - 20].mean((1, 2, 3))
     assert inside[0].item() == pytest.approx(200, abs=2)  # the heaviest as it is
     assert inside[2].item() == pytest.approx(200 * (0.25 + 0.375), abs=2)
     assert inside[4].item() == pytest.approx(50, abs=2)  # nothing: a quarter of its light
-    bars = pages[:, :, side + attended.GAP_PX :][:, :, : attended.BARS_PX]
-    small = side // 8
+    bars = pages[:, :, : attended.BARS_PX]
     middle = bars[:, :, -2, small // 2 :: small]  # [time, 3, segment], just above the foot
     blue, orange = (torch.tensor([int(c[k : k + 2], 16) for k in (1, 3, 5)]) for c in ("#0072B2", "#E69F00"))
     assert torch.allclose(middle[0, :, 0], orange.float(), atol=1)
     assert torch.allclose(middle[0, :, 6], blue.float(), atol=1)
     assert torch.allclose(middle[12, :, 6], orange.float(), atol=1)
     assert torch.allclose(middle[0, :, 3], torch.full((3,), 255.0), atol=1)  # no bar
-    pictures = pages[0, :, side + 2 * attended.GAP_PX + attended.BARS_PX :][:, :small]
+    pictures = pages[0, :, attended.BARS_PX + attended.GAP_PX :][:, :small]
     corner = pictures[:, 0, ::small][:, :8]
     framed = (corner - torch.tensor([[213.0], [94.0], [0.0]])).abs().amax(0) < 2
     assert framed.tolist() == [k == 2 for k in range(8)]

@@ -24,9 +24,9 @@ def attended_clip(
     caption: str,
     asking: int | None = None,
 ) -> Player:
-    """Play clip i with a bar for the weight of each segment and a small picture of it below.
+    """Play clip i under a bar for the weight of each segment and a small picture of it.
 
-    The bar of the segment that plays is orange, the others blue; the picture is the darker the less its
+    The bar of the segment that plays is orange, the others blue; the large picture is the darker the less its
     segment weighs. `asking` frames the segment whose picture asks. Shapes: weights [segment], a number that
     divides the clip's frames. Errors: ValueError for weights that are negative or do not fit. Lesson: 10.
     """
@@ -43,7 +43,7 @@ def attended_clip(
     for t in range(n_frames):
         now = t * n // n_frames
         shown = large[t] * (0.25 + 0.75 * share[now])
-        canvas.append(_page(shown, _bars(share, now), _row(small[:: n_frames // n], asking)))
+        canvas.append(_page(_bars(share, now), _row(small[:: n_frames // n], asking), shown))
     pages = (255 * torch.stack(canvas)).round().to(torch.uint8)[None]
     return clip(replace(_bare(clips, i), frames=pages), 0, caption=caption, min_side_px=SIDE_PX)
 
