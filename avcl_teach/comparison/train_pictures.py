@@ -67,7 +67,7 @@ def collect(folder: Path, out: Path, *, commit: str) -> list[Path]:
     written = []
     for file, arms in FILES.items():
         tensors = dict(kept) if file == "sound_to_picture" else {}
-        for arm in arms:
+        for arm in (arm for arm in arms if any(card["arm"] == arm and card["seed"] == 0 for card in cards)):
             part, _ = read_tensors(folder / f"{arm.replace(' ', '_')}_0")
             tensors |= {f"{arm}.{name.removeprefix('G.')}": x for name, x in part.items()}
         about = {

@@ -56,8 +56,11 @@ def standing(
         (fake, ORANGE, "generated", "step"),
     ):
         share, _ = np.histogram(np.clip(values, x[0], x[-1]), bins=bins)
-        ax.stairs(share / len(values) / (bins[1] - bins[0]), bins, color=colour, label=name,
-                  fill=style == "stepfilled", alpha=0.45 if style == "stepfilled" else 1, linewidth=1.6)  # fmt: skip
+        filled = style == "stepfilled"
+        density = share / len(values) / (bins[1] - bins[0])
+        ax.stairs(
+            density, bins, color=colour, label=name, fill=filled, alpha=0.45 if filled else 1, linewidth=1.6
+        )
     ax.set(xlim=(x[0], x[-1]), ylim=(0, 1.3), xlabel="$x$", ylabel="density", title=title or "")
     ax.plot(x, opinion, color=VERMILLION, linestyle="--", label="D: share real")
     ax.axhline(0.5, color=GREY, linewidth=0.6)

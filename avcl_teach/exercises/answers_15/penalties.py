@@ -135,7 +135,7 @@ PENALTIES = Exercise(
     mistakes=(
         Mistake(
             no_graph,
-            "The value is right. Call backward on it: what reaches W? A gradient has to be differentiated once more.",
+            "The value is right. Call backward on it: what reaches W? This gradient is differentiated again.",
         ),
         Mistake(
             graph_cut_later,

@@ -131,6 +131,8 @@ PROJECTIONS = Exercise(
         properties.homogeneous(
             five_of_three, factor=3.0, degree=1, hint="Three times the features: three times the logit."
         ),
-        properties.batch_independent(five_of_three, arg=(0, 1), hint="A sample's logit does not depend on the others."),
+        properties.batch_independent(
+            five_of_three, arg=(0, 1), hint="A sample's logit does not depend on the others."
+        ),
     ),
 )
