@@ -60,6 +60,11 @@ def huge(g):
     return 300 * _scores(g, 3, 5), torch.tensor([[True, True, False, True, False]]).repeat(3, 1)
 
 
+def low_seen_and_high_hidden(g):
+    mask = torch.tensor([[True, False, True, True], [False, True, True, False]])
+    return _scores(g, 2, 4) + torch.where(mask, -3e4, 3e4), mask
+
+
 def mask_after_softmax(scores, mask):
     return scores.softmax(1) * mask
 
@@ -106,6 +111,10 @@ def no_greatest_subtracted(scores, mask):
     return e / e.sum(1, keepdim=True).clamp_min(1e-30)
 
 
+def a_number_small_enough_today(scores, mask):
+    return scores.masked_fill(~mask, -1e4).softmax(1) * mask
+
+
 def even_among_the_seen(scores, mask):
     return mask / mask.sum(1, keepdim=True).clamp_min(1) + 0 * scores
 
@@ -128,7 +137,7 @@ MASKED = Exercise(
     minutes=10,
     reference=weigh,
     cases=(some_hidden, padding, a_blind_row, all_seen),
-    stress=(huge,),
+    stress=(huge, low_seen_and_high_hidden),
     mistakes=(
         Mistake(mask_after_softmax, "Sum your rows. Who holds the rest of the weight?"),
         Mistake(
@@ -152,6 +161,10 @@ MASKED = Exercise(
             "A row that may look nowhere: on what does it put its weight in yours?",
         ),
         Mistake(no_greatest_subtracted, "What is the exponential of a score of 1000?"),
+        Mistake(
+            a_number_small_enough_today,
+            "Is your stand-in for a hidden score below every score there may be? Try scores of -30000.",
+        ),
         Mistake(even_among_the_seen, "Change the scores and nothing else. Do the weights change?"),
         Mistake(logarithms, "Can a weight be negative?"),
     ),
