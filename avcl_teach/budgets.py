@@ -82,9 +82,9 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
     "14": {
         "n_train": (192, 1024, 1024),
         "n_test": (64, 256, 256),
-        "steps": (20, 150, 400),
-        "beta_steps": (15, 120, 300),
-        "label_steps": (12, 100, 300),
+        "steps": (20, 120, 400),
+        "beta_steps": (15, 80, 300),
+        "label_steps": (12, 90, 300),
         "batch_size": (64, 64, 64),
         "seeds": ((0, 1), (0, 1, 2), (0, 1, 2, 3, 4)),
         "n_draws": (2000, 20000, 100000),
