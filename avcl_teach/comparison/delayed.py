@@ -13,7 +13,7 @@ from avcl_teach.world.long_scenes import PLACES, SLOT
 
 SPLITS = ("train", "val", "test")
 OVER = (("x_a", (0, 1)), ("x_v", (0, 1, 2)))  # axes that share a mean
-_CHUNK = 32
+_CHUNK = 16
 
 
 @dataclass(frozen=True)
