@@ -112,8 +112,8 @@ print(dict(zip(pictures, Y[:, 0].tolist())))
 # | bilinear ("general") | $q_i^\top W k_j$ | $W$ |
 # | additive | $u^\top \tanh(W_q q_i + W_k k_j)$ | $W_q, W_k, u$ |
 #
-# The last by a loop. With $W_q = W_k = I$ a unit is near 1 when either side has the feature, so the sum over units counts what
-# they have **together**; $u = -2$ for each prefers pairs that have little beside what they share.
+# The last by a loop. With $W_q = W_k = I$ a hidden unit is near 1 as soon as *either* side has the feature: the sum counts the
+# features of both together. $u = -2$ makes few of them best, and fewest they are where both sides have the same.
 
 # %%
 I, u = torch.eye(4), torch.full((4,), -2.0)
@@ -125,7 +125,7 @@ for i in range(2):
 assert_close(torch.tanh(Q[:, None] + K[None]) @ u, added)  # [query, key, hidden] @ u
 assert_close(encoders.additive_scores(Q, K, I, I, u), added)
 
-# %% mystnb={"image": {"alt": "Four tables of attention weights, two queries by three keys: with the dot product 0.87 and 0.87 on the right sound, with the scaled one 0.67, with the bilinear one the horn ties with the flute, with the additive one 0.77 and 0.71"}}
+# %% mystnb={"image": {"alt": "Four tables of attention weights, two queries by three keys: on the right sound the dot product puts 0.94 and 0.87, the scaled one 0.74 and 0.67, the additive one 0.77 and 0.71; with the bilinear one the horn ties with the flute"}}
 W = torch.diag(torch.tensor([0.0, 0.0, 1.0, 1.0]))  # only the manner counts
 scores = {
     "dot": encoders.dot_scores(Q, K),
@@ -139,8 +139,8 @@ for ax, (name, S) in zip(axes, scores.items()):
                 rows=pictures if ax is axes[0] else ["", ""], title=name)
 
 # %% [markdown]
-# - All four send each picture to its own sound. Scaled, the weights are more even; the bilinear form that looks at the
-#   manner only cannot tell a horn from a flute: both are held.
+# - Three send each picture to its own sound, scaled with more even weights. The bilinear form with this $W$ looks at the
+#   manner only and cannot tell a horn from a flute: both are held.
 
 # %% [markdown]
 # ### Exercise 1: Score by addition
@@ -180,7 +180,7 @@ check("attention.score_by_addition", score_by_addition)
 straight = (Q[:, None] + K[None]) @ u
 assert_close(straight.softmax(1)[0], straight.softmax(1)[1])
 bent = scores["additive"].softmax(1)
-print("largest change with the query:", (bent[0] - bent[1]).abs().max().item())
+print(f"largest change with the query: {(bent[0] - bent[1]).abs().max():.2f}")
 
 # %% [markdown]
 # ## Of equal length?
@@ -188,8 +188,8 @@ print("largest change with the query:", (bent[0] - bent[1]).abs().max().item())
 # > **As printed, section 3.1:** "addition requires inputs with equal length and accumulates the growth of both vectors, while
 # > the dot product can accept mixed lengths but capture the directional growth of one into the other."
 #
-# *Length* may mean the number of elements or the number of features. Try both, with three rules: a sum and a dot product of
-# the inputs as they are, and the learned scores.
+# *Length* may mean the number of elements or the number of features. Try both: a sum and a dot product of the inputs as they
+# are, and the scores that learn.
 
 # %%
 def accepts(score, n_q, n_k, d_q, d_k):
@@ -241,7 +241,7 @@ for d in lesson.widths:
 
 # %% [markdown]
 # - In each pair: dot product left, scaled right. Divided by $\sqrt d$, width changes nothing.
-# - Divided by $d$ the scores would fade instead: all weights near $1/n$. Whether this costs anything in training, we shall see.
+# - Divided by $d$ the scores would fade instead: all weights near $1/n$. What a missing root costs in training, we shall see.
 
 # %% [markdown]
 # ### Exercise 2: Attend with scaled dot products
@@ -496,13 +496,13 @@ print("largest weight on the segment that matters: "
 print(f"less chance {verdict(hits, by_chance)}")
 
 # %% [markdown]
-# - Nobody told the pool *where* to look; the class of the row was enough.
-# - Max pooling is a good rule too: it takes each feature from whichever segment has most of it, and no noise can dilute
-#   that.
+# - Nobody told the pool *where* to look; the row's class was enough.
+# - Max pooling does well too: it takes each feature from whichever segment has most of it, and noise cannot dilute that.
+#   The mean drowns in it.
 #
 # ## The picture asks
 #
-# Now all segments sound, all of different classes than the one that matters, and only the **picture** says which that is. The
+# Now all segments sound. One matters, no other is of its class, and only the **picture** says which class that is. The
 # values are loudspeakers, so the weighted sum *is* the answer: a probability for each of four.
 #
 # - Loudspeakers play equally many segments of a row: who does not find the right one is right in a quarter of rows.
@@ -581,12 +581,14 @@ for x, z in (("additive", "scaled dot"), ("scaled dot", "dot"),
     print(f"{x} less {z}: {verdict(results[x], results[z])}")
 
 # %% [markdown]
-# - With the wrong picture every form falls to chance: what they found, they found because the picture asked for it.
+# - With the wrong picture every form falls to chance: what they found, they found because the picture asked.
+# - Between the four no difference is shown with these seeds, though addition comes out first.
 #
-# ## Is it the sum?
+# ## Sum, bend, scale
 #
-# If the additive form is ahead, is that the addition, or the $\tanh$, the only bend in any of the four? Put one on the keys of
-# the scaled dot product. And two more: a width of 512 without and with $1/\sqrt d$; and addition without its $\tanh$.
+# - The additive form has what the others lack, a bend. Give the scaled dot product one: $\tanh$ on its projected keys.
+# - Take the $\tanh$ away from the additive form.
+# - Make dot products 512 wide, without and with $1/\sqrt d$.
 
 # %%
 class BentKeys(encoders.ScaledDotScore):
@@ -614,10 +616,10 @@ for x, z in ((bent, "scaled dot"), (bent, "additive"), ("dot, 512 wide", "dot"),
 print(f"no tanh less chance: {verdict(results['additive, no tanh'], chance)}")
 
 # %% [markdown]
-# - The bend matters, not the sum: with it the dot product is no worse than addition.
-# - Narrow, $1/\sqrt d$ makes no difference here: the projections learn their own scale. Wide, the dot product starts saturated and
-#   stays behind; scaled, width does no harm.
-# - Without its $\tanh$ the additive form cannot hear the question, as shown above.
+# - The bend pays: with it the dot product gains, and is no longer behind addition. The sum itself is no merit.
+# - Without its $\tanh$ the additive form cannot hear the question, and is at chance.
+# - Narrow (32), $1/\sqrt d$ makes no difference that shows: projections learn their own scale. Wide, the dot product starts
+#   saturated and stays behind; scaled, width does no harm.
 #
 # ## Longer rows than in training
 #
@@ -647,6 +649,9 @@ for ax, (metric, label) in zip(axes, labels.items()):
 axes[0].legend();
 
 # %% [markdown]
+# - The weight thins out as the formula says. Hits fall too, for another reason: among more sounds there are more that
+#   resemble the right one. Both stay far above chance.
+#
 # ## Turn a knob: see and hear attention
 #
 # A clip in which sound and picture go their own ways: a flute is heard while a bow is seen. The bow's picture asks, then the
