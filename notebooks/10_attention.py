@@ -411,10 +411,10 @@ check("attention.pool_by_attention", pool_by_attention)
 # %% [markdown]
 # ## The segment that matters
 #
-# Real sounds of the world, a quarter of a second each. In every row **one** is a pluck, mallet, drum or bow; around it stand
+# Sounds of the world, a quarter of a second each. In every row **one** is a pluck, mallet, drum or bow; around it stand
 # winds, voices and near silence. Which of the four is it?
 #
-# - **Mean** and **max** pool alike whatever the row. The **ceiling** is told which segment matters.
+# - **Mean** and **max** treat all segments alike. The **ceiling** is told which segment matters.
 
 # %%
 sizes = lesson.n_clips, lesson.n_test_clips
