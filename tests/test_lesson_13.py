@@ -73,7 +73,10 @@ def models(pairs):
 
 @pytest.fixture(scope="module")
 def found(models, pairs):
-    return {name: [comparison.latent_report(m, pairs, n_permutations=199) for m in made] for name, made in models.items()}
+    return {
+        name: [comparison.latent_report(m, pairs, n_permutations=199) for m in made]
+        for name, made in models.items()
+    }
 
 
 def values(found, name, metric):
