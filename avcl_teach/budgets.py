@@ -93,7 +93,7 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_train": (256, 1024, 8192),
         "n_test": (64, 256, 512),
         "n_segments": (96, 512, 2048),
-        "order_steps": (3, 80, 600),
+        "order_steps": (3, 160, 600),
         "steps": (6, 220, 2000),
         "wave_steps": (2, 70, 1500),
         "pair_steps": (2, 20, 4000),
