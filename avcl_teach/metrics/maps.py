@@ -1,6 +1,5 @@
 """Does a map lie where the thing is? Pointing and mass, against the regions that a thing truly covers."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
