@@ -1,5 +1,6 @@
 """The table of sizes and the start of a lesson."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -92,3 +93,10 @@ def test_a_lesson_survives_copying():
 
     lesson = budgets.start("00", quiet=True)
     assert copy.copy(lesson).n_train == lesson.n_train
+
+
+def test_no_size_hides_a_field_of_the_lesson():
+    """`lesson.sizes` is the whole table; a size of that name could not be read."""
+    fields = {field.name for field in dataclasses.fields(budgets.Lesson)}
+    for lesson, sizes in budgets.SIZES.items():
+        assert not fields & set(sizes), (lesson, fields & set(sizes))

@@ -350,3 +350,11 @@ def test_the_file_is_plain_safetensors_with_json_in_its_header(tmp_path):
         assert json.loads(file.metadata()["meta"])["meta"] == CLIPS.meta
     tensors, header = read_tensors(path)
     assert header["kind"] == "Clips" and torch.equal(tensors["label"], CLIPS.label)
+
+
+def test_a_tensor_of_one_element_cut_from_a_larger_one_is_kept(tmp_path):
+    x = torch.arange(12.0).reshape(3, 4)[1:2, 2:3].as_strided((1, 1), (4, 7), 6)
+    found, meta = read_tensors(write_tensors(tmp_path / "one", {"x": x}, {"n": 1}))
+    assert torch.equal(found["x"], torch.tensor([[6.0]])) and meta == {"n": 1}
+    plain = read_tensors(write_tensors(tmp_path / "two", {"x": torch.tensor([[6.0]])}, {"n": 1}))[0]
+    assert torch.equal(plain["x"], found["x"])
