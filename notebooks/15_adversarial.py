@@ -21,6 +21,7 @@ if importlib.util.find_spec("avcl_teach") is None: get_ipython().run_line_magic(
 import avcl_teach as avt; lesson = avt.start("15")
 
 # %%
+from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -35,7 +36,7 @@ from avcl_teach import comparison, objectives, show, training, world
 from avcl_teach.comparison import sound_to_picture as stp
 from avcl_teach.comparison.adversaries import Referee
 from avcl_teach.comparison.train_pictures import stored, stored_tools
-from avcl_teach.encoders import Discriminator, Generator, NoCondition, reverse_gradient
+from avcl_teach.encoders import Discriminator, Generator, NoCondition
 from avcl_teach.encoders.adversarial import layers
 from avcl_teach.exercises import check
 from avcl_teach.metrics import gap
@@ -58,7 +59,8 @@ drawn = stp.draw(G_long, code).cpu()  # [clip, 3, 32, 32]
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small pictures in a row, numbered: instruments, faces or birds on coloured grounds, some crisp, some blurred"}}
 def picture_row(pictures, titles, ax_size=1.15):
-    fig, axes = plt.subplots(1, len(pictures), figsize=(ax_size * len(pictures), ax_size + 0.35))
+    size = (ax_size * len(pictures), ax_size + 0.35)
+    fig, axes = plt.subplots(1, len(pictures), figsize=size)
     for ax, x, title in zip(axes, pictures, titles):
         ax.imshow(x.permute(1, 2, 0).clamp(0, 1), interpolation="nearest")
         ax.set_title(title, fontsize=9)
@@ -100,10 +102,8 @@ for x, z in zip(real, fake):
     print(f"real {x:.1f} -> {p:.2f}    generated {z:+.1f} -> {q:.2f}")
 print(f"L_D = {L_D:.4f}; knowing nothing costs ln 4 = {1.3863:.4f}")
 
-# %% [markdown]
-# In one line, and the package's. `softplus(x)` is $\ln(1 + e^x)$; it stays finite where a logarithm of a sigmoid would not.
-
 # %%
+# softplus(x) = ln(1 + e^x): in one line, and finite where ln(sigmoid) is not
 assert_close(F.softplus(-D_line(real)).mean() + F.softplus(D_line(fake)).mean(), L_D)
 assert_close(objectives.discriminator_log_loss(D_line(real), D_line(fake)), L_D)
 L_G = objectives.generator_log_loss(D_line(fake))
@@ -264,12 +264,6 @@ show.duel_film(
     "dashed line is high, mass arrives; then the line sinks there.",
 )
 
-# %%
-for step, state in duels["even"].watched[:: max(1, len(duels["even"].watched) // 5)]:
-    n = modes(state.samples)
-    print(f"round {step:3d}: distance {distance(state.samples):.2f}, modes {n} of 3")
-print(f"ceiling, other real samples: {distance(others[:, 0]):.2f}")
-
 # %% [markdown]
 # ## Collapse on purpose
 #
@@ -282,7 +276,9 @@ calm = {"lr_generator": 2e-3, "lr_discriminator": 1e-2, "r1": 0.1}
 duels["calm"] = play(lesson.film_rounds, **calm, **watch)[2]
 for name, duel in duels.items():
     found = [modes(state.samples) for _, state in duel.watched[1:]]
-    print(f"{name:16s} modes, check by check: {found}")
+    print(f"{name:16s} modes, check by check: {found};"
+          f" distance at the end {distance(duel.watched[-1][1].samples):.2f}")
+print(f"ceiling, other real samples: {distance(others[:, 0]):.2f}")
 
 # %% [markdown]
 # - A slow $D$ is a fixed landscape: the best $G$ can do against it is to put **all** mass at its highest point. When $D$ notices, the heap moves on.
@@ -412,14 +408,13 @@ for name in arms:
     print(f"{name:16s} averaged less playing: {found}")
 
 # %% [markdown]
-# - Averaging is the clear gain, and costs nothing. R1 gains on top of it.
-# - Two time scales alone show no gain here: at an equal number of rounds the slower $G$ has come less far. They allow a large gain
-#   elsewhere: without a judge that is ahead the next game does not work at all.
+# - Averaging is the clear gain, and costs nothing.
+# - Two time scales alone show no gain: at equal rounds the slower $G$ has come less far. In the next game nothing works without them.
 #
 # ## i. A judge between modalities
 #
-# - InfoNCE asks that partners be nearest, not that sounds and pictures lie in one place. A linear probe (lesson 13) still tells which is which.
-# - So let a $D$ guess "sound or picture?" from an embedding, and let both encoders fool it (Zheng et al. 2021a; Seo et al. 2020).
+# - InfoNCE asks that partners be nearest, not that both modalities lie in one place: a linear probe (lesson 13) tells which is which.
+# - So let a $D$ guess "sound or picture?", and let both encoders fool it (Zheng et al. 2021a; Seo et al. 2020).
 # - The short way is **gradient reversal** (Ganin et al. 2016): identity forward, $-\lambda$ times the gradient backward.
 #
 # ### Exercise 5: Turn a gradient round
@@ -467,8 +462,10 @@ runs = {
     "own optimiser, no R1": train_all(joint, partial(Referee, r1=0.0)),
 }
 for gamma in (3, 30):
-    runs[f"own optimiser, R1, weight {gamma}"] = train_all(partial(joint, gamma=gamma), firm)
-runs["adversary alone"] = train_all(objectives.modality_confusion, partial(Referee, r1=3.0))
+    name = f"own optimiser, R1, weight {gamma}"
+    runs[name] = train_all(partial(joint, gamma=gamma), firm)
+alone = partial(Referee, r1=3.0)
+runs["adversary alone"] = train_all(objectives.modality_confusion, alone)
 
 # %%
 def unit(split, run): return [F.normalize(z, dim=1) for z in run.embed(split)]
@@ -493,7 +490,8 @@ for name in table:
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Scatter of R at 10 against modality probe: without adversary high probe and high R at 10; with its own optimiser and R1 a lower probe at the same R at 10; with a heavy weight R at 10 halves; adversary alone at chance"}}
 fig, ax = plt.subplots(figsize=(7.4, 2.9), layout="constrained")
 for name, mark in zip(table, "os^vDX"):
-    ax.plot(column(name, "modality probe"), column(name, "R@10"), mark, label=name, alpha=0.8)
+    at_x, at_y = column(name, "modality probe"), column(name, "R@10")
+    ax.plot(at_x, at_y, mark, label=name, alpha=0.8)
 ax.axhline(runs["no adversary"][0].report["chance R@10"], ls=":", color="black")
 ax.axvline(0.5, ls=":", color="black")
 ax.set(xlabel="modality probe (dotted: cannot tell)", ylabel="R@10 (dotted: chance)")
@@ -502,22 +500,22 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5));
 # %%
 best, base = "own optimiser, R1, weight 3", "no adversary"
 for key in ("modality probe", "R@10", "mAP"):
-    print(f"{key:15s} weight 3 less none: {verdict(column(best, key), column(base, key))}")
+    found = verdict(column(best, key), column(base, key))
+    print(f"{key:15s} weight 3 less none: {found}")
 heavy = "own optimiser, R1, weight 30"
 for key in ("R@10", "spread"):
-    print(f"{key:15s} weight 30 less 3:   {verdict(column(heavy, key), column(best, key))}")
+    found = verdict(column(heavy, key), column(best, key))
+    print(f"{key:15s} weight 30 less 3:   {found}")
 once = "reversal, one optimiser"
 found = verdict(column(once, "modality probe"), column(base, "modality probe"))
 print("probe, reversal in one optimiser, less none:", found)
 
 # %% [markdown]
-# - In **one optimiser** the reversal does not close the gap: encoders outrun the judge, and "fooling" a judge that lags means moving to where it *was*.
-#   With an optimiser of its own but no R1 likewise.
-# - With a judge that is ahead (three steps to one, R1) most of the gap goes, and R@10 stays. It does not *rise*: that removing the gap helps
-#   matching is not shown here.
-# - Too heavy, and the embeddings **collapse**: the surest way to look alike is to say nothing. Alone, the adversary is content with a space in which
-#   nothing can be found. A probe near 50 % is no success by itself.
-# - Nor is it 50 %: a judge trained *during* the game may be at a loss where a fresh probe is not.
+# - In **one optimiser** the reversal does not close the gap: encoders outrun the judge. With its own optimiser but no R1 likewise.
+# - With a judge that is ahead (three steps to one, R1) much of the gap goes, and R@10 stays. It does not *rise*: that removing
+#   the gap helps matching is not shown here.
+# - Too heavy, and the embeddings **collapse**: the surest way to look alike is to say little. The adversary alone is content where nothing can be found.
+# - The fresh probe stays above 50 % throughout: a judge at a loss *during* the game proves little.
 
 # %% [markdown]
 # ## iv. Joint losses
@@ -528,7 +526,8 @@ print("probe, reversal in one optimiser, less none:", found)
 # %%
 def matching(a, v, k, g):
     S, n = F.normalize(a, dim=1) @ F.normalize(v, dim=1).T, len(a)
-    others = (torch.arange(n)[:, None] + torch.randint(1, n, (n, k - 1), generator=g)) % n
+    away = torch.randint(1, n, (n, k - 1), generator=g)
+    others = (torch.arange(n)[:, None] + away) % n
     rivals = S.gather(1, others).amax(1)
     return float((S.diagonal() > rivals).double().mean())
 
@@ -556,8 +555,10 @@ print("modality probe, adversary less none:", verdict(*probes[::-1]))
 #   here pictures, well classified, teach sounds with few labels.
 
 # %%
-few = comparison.Pairs(**vars(pairs) | {"train": comparison.Split(*(x[:128] for x in pairs.train))})
-teachers = comparison.train(objectives.supervised_contrastive, pairs, labels=True, **size)
+labelled = comparison.Split(*(part[:128] for part in pairs.train))
+few = replace(pairs, train=labelled)
+supervised = objectives.supervised_contrastive
+teachers = comparison.train(supervised, pairs, labels=True, **size)
 
 # %%
 class Pupil(Referee):
@@ -576,7 +577,8 @@ class Pupil(Referee):
 # %%
 def taught(a, v, labels, *, decoder, classifier, discriminator, alpha, beta):
     pull = objectives.adversarial_transfer(
-        a, v, decoder=decoder, discriminator=lambda z: -discriminator(z), alpha=alpha, beta=beta
+        a, v, decoder=decoder, discriminator=lambda z: -discriminator(z),
+        alpha=alpha, beta=beta,
     )
     return F.cross_entropy(classifier(a), labels) + pull
 
@@ -600,7 +602,8 @@ show.bars(heard, metric="sounds classified rightly, 128 labels",
 for name in ("decoder", "D", "both", "both, wrong pictures"):
     found = verdict(heard[name], heard["labels alone"])
     print(f"{name:20s} less labels alone: {found}")
-print("both less both, wrong pictures:", verdict(heard["both"], heard["both, wrong pictures"]))
+found = verdict(heard["both"], heard["both, wrong pictures"])
+print("both less both, wrong pictures:", found)
 
 # %% [markdown]
 # ## ii. From sound to picture
@@ -660,7 +663,8 @@ levels = card["levels"]
 print(f"recognised: {lesson.picture_rounds} rounds {short['recognised']:.2f}, "
       f"{card['runs'][0]['steps']} rounds {long['recognised']:.2f}, "
       f"from shuffled codes {long['shuffled']:.2f}, chance {levels['chance']:.3f}")
-print(f"ceilings: real pictures {levels['real']:.2f}, classes a code tells {levels['code']:.2f}")
+print(f"ceilings: real pictures {levels['real']:.2f}, "
+      f"classes a code tells {levels['code']:.2f}")
 
 # %%
 def nearest(x):  # distance to the nearest training picture, as grey values
@@ -673,7 +677,8 @@ print(f"to the nearest training picture: drawn {nearest(drawn[:n]):.2f}, "
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Rows of eight pictures, one column a class: frames of the clips, pictures drawn after the short game, after the long game, and from another clip's code"}}
 torch.manual_seed(0)
 other = stp.draw(G_long, code.roll(1, 0)).cpu()
-rows = {"frame": seen.test.x_v, f"{lesson.picture_rounds} rounds": stp.draw(G_short, code).cpu(),
+brief = stp.draw(G_short, code).cpu()
+rows = {"frame": seen.test.x_v, "short game": brief,
         "long game": drawn, "wrong sound": other}
 fig, axes = plt.subplots(4, 8, figsize=(8.4, 4.5), layout="constrained")
 for line, (name, pictures) in zip(axes, rows.items()):
@@ -695,11 +700,12 @@ for run in arms_card["runs"]:
     drawn_by.setdefault(run["arm"], []).append(run)
 drawn_by.pop("code, long", None)
 shares = {arm: [run["recognised"] for run in some] for arm, some in drawn_by.items()}
-show.bars(shares, metric="pictures recognised as the sound's class", chance=levels["chance"],
-          ceiling=levels["real"]);
+show.bars(shares, metric="pictures recognised as the sound's class",
+          chance=levels["chance"], ceiling=levels["real"]);
 
 # %%
-print(f"{'':12s} recognised  shuffled  Fréchet (real against real {levels['frechet real']:.1f})")
+print(f"{'':12s} recognised  shuffled  Fréchet "
+      f"(real against real {levels['frechet real']:.1f})")
 for arm, some in drawn_by.items():
     cells = [sum(run[key] for run in some) / len(some)
              for key in ("recognised", "shuffled", "frechet")]
