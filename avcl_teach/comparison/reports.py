@@ -1,6 +1,5 @@
 """How a common space is judged on the bench, with its chance level and its controls."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
