@@ -12,7 +12,7 @@
 # You will have built a transformer from one head of attention, and had it translate what a hand does into what is heard.
 #
 # > **Time:** 60 minutes, and 46 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 70 s with 0.9 GB of memory\
+# > **Runs on:** 2 CPU cores in about 80 s with 0.9 GB of memory\
 # > **Survey:** section 3.1, Attention ii and iii. **Needs:** lessons 10 and 11
 
 # %%
@@ -284,7 +284,7 @@ class OrderReader(nn.Module):
         self.add = {"learned": encoders.LearnedPositions(24, dim),
                     "sinusoidal": add_sinusoids}.get(positions, nn.Identity())
         self.project, self.answer = nn.Linear(64, dim), nn.Linear(dim, 8)
-        self.encoder = encoders.TransformerEncoder(dim, 4, 2)
+        self.encoder = encoders.TransformerEncoder(dim, 4, 1)
 
     def forward(self, x, mask=None):
         h = self.encoder(self.add(self.project(x)), mask=mask, rotate=self.rotate)
@@ -313,7 +313,7 @@ for positions in ("none", "learned", "sinusoidal", "rotary"):
         torch.manual_seed(seed)
         model = OrderReader(positions)
         data, size = (x_train, y_train), {"steps": lesson.order_steps, "batch_size": 64}
-        fit(model, cross_entropy, data, lr=5e-3, seed=seed, **size)
+        fit(model, cross_entropy, data, lr=1e-2, seed=seed, **size)
         order[positions].append(right(model, x_test, y_test))
         moved[positions].append(right(model, later, y_test, mask=seen))
 
@@ -336,8 +336,8 @@ for name in ("learned", "sinusoidal", "rotary"):
 
 # %% [markdown]
 # - Without positions no training helps: two orders of one bag get *one* answer, so one half is the limit (dotted).
-# - Moved, learned positions are untrained vectors and sinusoids unmet ones. Rotary answers as before, to the last digit: no position
-#   of its own, only distances. Here it learns the task more slowly for that.
+# - With positions, any of the three, the order is told. Moved, learned positions are untrained vectors and sinusoids unmet ones. Rotary
+#   answers as before: it knows no places, only distances.
 #
 # ## The block
 #
@@ -379,6 +379,7 @@ def seconds(fn, n, times=3):
 cost = {"block, fused": block, "table of weights": block.self_attn.attention_weights}
 cost = {name: [seconds(fn, n) for n in lesson.lengths] for name, fn in cost.items()}
 table_mb = [2 * n * n * 4 / 1e6 for n in lesson.lengths]  # 2 heads, float32
+features_mb = [n * 32 * 4 / 1e6 for n in lesson.lengths]
 longest = lesson.lengths[-3:]
 for name, t in cost.items():
     slope = encoders.log_slope(longest, t[-3:])[0]
@@ -391,12 +392,13 @@ fig, axes = plt.subplots(1, 3, figsize=(9.4, 2.6), layout="constrained")
 axes[0].plot(lesson.lengths, [n_weights] * len(lesson.lengths), "o-")
 axes[0].set(title="parameters", ylim=(0, 2 * n_weights), xlabel="length n")
 axes[1].loglog(lesson.lengths, table_mb, "s--", label="table of weights")
-features_mb = [n * 32 * 4 / 1e6 for n in lesson.lengths]
 axes[1].loglog(lesson.lengths, features_mb, "o-", label="features")
 for (name, t), mark in zip(cost.items(), ("o-", "s--")):
     axes[2].loglog(lesson.lengths, [1e3 * s for s in t], mark, label=name)
 for ax, title in zip(axes[1:], ("memory (MB)", "time (ms)")):
     ax.set(title=title, xlabel="length n")
+    ax.set_xticks(lesson.lengths[1::2], lesson.lengths[1::2])
+    ax.minorticks_off()
     ax.legend()
 
 # %% [markdown]
@@ -408,11 +410,11 @@ for ax, title in zip(axes[1:], ("memory (MB)", "time (ms)")):
 # A hand plays. Which notes, and when? The sound is switched off.
 
 # %%
-shot = {"preset": "easy", "size_px": 32, "keypoint_noise": 0.05}
-train = world.load(lesson.n_train, **shot)
-test = world.load(lesson.n_test, split="test", **shot)
+shot = {"preset": "easy", "keypoint_noise": 0.05, "stems": False, "masks": False}
+train = world.load(lesson.n_train, size_px=32, **shot)
+test = world.load(lesson.n_test, split="test", size_px=32, **shot)
 mallet = int((test.label == world.CLASSES.index("mallet")).nonzero()[0])
-large = world.render([mallet], split="test", **shot | {"size_px": 160})
+large = world.render([mallet], split="test", size_px=160, **shot)
 silent = replace(large, waveform=torch.zeros_like(large.waveform))
 show.clip(silent, caption="A mallet strikes bars. The sound is switched off.")
 
@@ -656,9 +658,9 @@ print("no mask less causal:", verdict(leak, f1("translated")))
 # Cross-translation runs both ways. The same model with the *sound* as memory, asked when and where the hand strikes:
 
 # %%
-def sounds(clips, n=32):
-    L = features.log_mel(clips.mono, hop_length=250)[..., : 2 * n]  # 31 ms a frame
-    return L.unflatten(2, (n, 2)).permute(0, 2, 3, 1).flatten(2)  # [clip, step, 2 mel]
+def sounds(clips):
+    L = features.log_mel(clips.mono, hop_length=250)[..., :64]  # 31 ms a frame
+    return L.unflatten(2, (16, 4)).permute(0, 2, 3, 1).flatten(2)  # [clip, step, 4 mel]
 
 scale = features.Standardizer(feature_dim=2).fit(sounds(train))
 s_train, s_test = (scale.transform(sounds(c)) for c in (train, test))
@@ -691,8 +693,7 @@ print(f"waveform at 4 kHz: {list(raw.shape)}; frames: {list(boxes.shape)}")
 print(f"positions of the video: 4 + 4 + 4 vectors for {boxes.shape[1]} tokens")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A frame cut by a grid into sixteen squares of eight pixels, and beside it half of these squares missing; a waveform cut into patches"}}
-wide = {"figsize": (9, 2.4), "width_ratios": (1, 1, 2), "layout": "constrained"}
-fig, axes = plt.subplots(1, 3, **wide)
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
 frame = test.frames[mallet, 4].permute(1, 2, 0)
 gone = torch.arange(16).view(4, 4) * 7 % 16 < 8
 hidden = gone.repeat_interleave(8, 0).repeat_interleave(8, 1)[..., None]
@@ -756,31 +757,42 @@ def patches(clips):
     return encoders.wave_patches(F.avg_pool1d(x[:, None], 2)[:, 0], size=128)
 
 # %%
+def step_ms(rate, times=5):
+    """Time one training step on 64 clips, the best of five."""
+    model, best = WaveReader(rate).to(lesson.device).train(), float("inf")
+    x, y = w_train[:64].to(lesson.device), train.label[:64].to(lesson.device)
+    for _ in range(times):
+        started = time.perf_counter()
+        F.cross_entropy(model(x), y).backward()
+        model.answer.bias.grad.sum().item()  # waits for the device
+        best = min(best, 1e3 * (time.perf_counter() - started))
+    return best
+
+# %%
+w_train, w_test, rates = patches(train), patches(test), (0.0, 0.25, 0.5, 0.75)
+ms = {rate: step_ms(rate) for rate in rates}
+
 def mean(values):
     return sum(values) / len(values)
 
 # %%
-w_train, w_test, rates = patches(train), patches(test), (0.0, 0.25, 0.5, 0.75)
-heard, dropped, ms = {}, {}, {}
+heard, dropped = {rate: [] for rate in rates}, {rate: [] for rate in rates}
 for rate in rates:
-    heard[rate], dropped[rate], ms[rate] = [], [], []
     for seed in lesson.seeds:
         torch.manual_seed(seed)
         model = WaveReader(rate)
         sizes = {"steps": lesson.wave_steps, "batch_size": 32, "lr": 4e-3}
-        history = fit(model, cross_entropy, (w_train, train.label), seed=seed, **sizes)
+        fit(model, cross_entropy, (w_train, train.label), seed=seed, **sizes)
         heard[rate].append(right(model, w_test, test.label))
         dropped[rate].append(right(model.train(), w_test, test.label))
-        ms[rate].append(1e3 * history.seconds / lesson.wave_steps)
 
 # %% mystnb={"image": {"alt": "Accuracy against cost of a step, one point a rate: cost falls with the rate, accuracy falls little up to one half; squares below, tokens dropped at test too"}}
 fig, ax = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
-cheapest = [min(ms[r]) for r in rates]
-ax.plot(cheapest, [mean(heard[r]) for r in rates], "o-", label="all tokens at test")
-ax.plot(cheapest, [mean(dropped[r]) for r in rates], "s--", label="dropped at test too")
+cost = [ms[r] for r in rates]
+ax.plot(cost, [mean(heard[r]) for r in rates], "o-", label="all tokens at test")
+ax.plot(cost, [mean(dropped[r]) for r in rates], "s--", label="dropped at test too")
 for r in rates:
-    at = min(ms[r]), mean(heard[r])
-    ax.annotate(f"{r:.0%}", at, (4, 4), textcoords="offset points")
+    ax.annotate(f"{r:.0%}", (ms[r], mean(heard[r])), (4, 4), textcoords="offset points")
 ax.axhline(1 / 8, color="black", linestyle=":", label="chance")
 ax.set(xlabel="ms a training step", ylabel="class right")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5));
@@ -788,7 +800,7 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5));
 # %%
 for r in rates:
     _, low, high = show.scores.interval(heard[r])
-    print(f"dropped {r:4.0%}: {min(ms[r]):5.1f} ms a step, class right "
+    print(f"dropped {r:4.0%}: {ms[r]:5.1f} ms a step, class right "
           f"{mean(heard[r]):.2f} ({low:.2f} to {high:.2f})")
     if r:
         print(f"   less none dropped {verdict(heard[r], heard[0.0])}")
@@ -797,8 +809,8 @@ wrong = right(model.eval(), w_test.roll(1, 0), test.label)
 print(f"another clip's sound: {wrong:.2f}; chance {1 / 8:.3f}")
 
 # %% [markdown]
-# - As in the paper: cost falls about in proportion, accuracy slowly at first. (UCF 87.6, 87.2, 85.5, 84.0 there, after 500,000 steps.) With three seeds the first
-#   steps down are within the noise.
+# - Cost falls about in proportion, accuracy slowly: as in the paper (UCF 87.6, 87.2, 85.5, 84.0 there, after 500,000 steps), but with three seeds
+#   the verdicts need not show it. Dropping at test as well loses more, the more is dropped.
 # - Now the whole: waveform and frames in one space by InfoNCE, no labels. Own backbones, or **one for both**:
 
 # %%
@@ -855,11 +867,11 @@ print(f"flipped at the position that answers, longest n: {beside:.2f}, no limit 
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 n = torch.tensor(lesson.flip_lengths, dtype=torch.float32)
 for s, y in flips.items():
-    ax.loglog(n, y, "o-", color="#0072B2", label="measured" if s == 0 else None)
+    ax.loglog(n, y, "o-", color="C0", label="measured" if s == 0 else None)
 ax.loglog(n, 2 / n, ":", color="black", label="2/n")
 wants = torch.e**4 / (torch.e**4 + n - 1)
-ax.loglog(n, wants, "s--", label="a head that wants bit 0, s = 4")
-ax.loglog(n, n**4 / (n**4 + n - 1), "^-.", label="the same, s = 4 ln n")
+ax.loglog(n, wants, "s--", color="C1", label="a head that wants bit 0, s = 4")
+ax.loglog(n, n**4 / (n**4 + n - 1), "^-.", color="C2", label="the same, s = 4 ln n")
 ax.set(xlabel="length n", ylabel="influence of one bit")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5));
 
