@@ -48,7 +48,7 @@ from avcl_teach.exercises import check
 
 # %%
 long = {"layout": "long", "preset": "easy", "split": "test", "delay": (8, 8)}
-clips = avt.world.load([0], **long)
+clips = avt.world.load([0], size_px=96, **long)
 i = 0
 show.clip(clips, i, caption="Four notes with their players, a wait, and one tone again")
 
@@ -523,7 +523,7 @@ def slots_after(segment):
     fig, ax = plt.subplots(figsize=(6.6, 2), layout="constrained")
     ax.imshow(says.T, cmap="magma", vmin=0, vmax=1, aspect="auto")
     ax.set_yticks(range(4), places)
-    ax.set(xlabel="slot", title=f"after {segment} segments; the query means slot {s}")
+    ax.set(xlabel="slot", xticks=range(0, 16, 3), title=f"the query means slot {s}")
     return fig
 
 # %%
@@ -560,7 +560,8 @@ print("16 slots over 4:", verdict(by_size["S = 16"], by_size["S = 4"]))
 
 # %% [markdown]
 # - One slot reads the same for every query: chance, whatever it holds. Ten tones cannot share four slots without meeting;
-#   learned addresses may spread a tone over several, and do no worse than luck.
+#   learned addresses
+#   do about as well as luck, or a little better with 16.
 
 # %% [markdown]
 # ## Turn off the erase gate
