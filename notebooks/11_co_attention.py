@@ -83,20 +83,15 @@ print(f"none {majority:.3f}; perfect ears {ears:.3f}, perfect eyes {eyes:.3f}")
 #
 # $$S = \frac{a v^\top}{\sqrt d}, \qquad a' = a + \mathrm{softmax}_v(S)\, v, \qquad v' = v + \mathrm{softmax}_a(S)^\top a$$
 
-# %%
+# %% mystnb={"image": {"alt": "Three small tables: scores; their softmax along rows, each row sums to 1; their softmax along columns, each column sums to 1"}}
 a = torch.tensor([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]])  # sounds: hit, blown, hushed
 v = torch.tensor([[2.0, 0.0], [0.0, 2.0]])  # pictures: drum, flute
 sounds, pictures = ("hit", "blown", "hushed"), ("drum", "flute")
 S = a @ v.T / math.sqrt(2)  # [sound, picture]
-
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Three small tables: scores; their softmax along rows, each row sums to 1; their softmax along columns, each column sums to 1"}}
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.2), layout="constrained")
 tables = {"scores S": S, "a looks at v": S.softmax(1), "v looks at a": S.softmax(0)}
 for ax, (title, M) in zip(axes, tables.items()):
     show.matrix(M, rows=sounds, columns=pictures, ax=ax, title=title)
-
-# %% [markdown]
-# The hushed sound agrees with nothing, so it looks at both alike. Now by hand, step by step:
 
 # %%
 new_a = []
@@ -112,6 +107,7 @@ assert_close(both[0][0], new_a)
 assert_close(both[1][0], v + S.T.softmax(1) @ a)
 
 # %% [markdown]
+# - The hushed sound agrees with nothing, so it looks at both alike.
 # - $a + \dots$ is the **residual**: "adding missing relevant information from one modality to another" (the survey). Without
 #   it $a'$ is made of pictures only, and the sound survives as nothing but weights.
 #
@@ -206,19 +202,17 @@ def from_chunks(attend, seed):
     return (p.argmax(1) == y).float().mean(), s_1[torch.arange(512), at].mean()
 
 # %% mystnb={"image": {"alt": "Two panels of bars: accuracy is higher with co-attention than with the mean of chunks; the weight on the chunk that tells is far above one sixth with co-attention"}}
-ways = {"co-attention": True, "mean of chunks": False}
-chunks = {name: [from_chunks(how, s) for s in lesson.seeds] for name, how in ways.items()}
+chunks = {name: [from_chunks(name == "co-attention", s) for s in lesson.seeds]
+          for name in ("co-attention", "mean of chunks")}
 fig, axes = plt.subplots(1, 2, figsize=(9, 1.7), layout="constrained")
 found = {name: [x[0].item() for x in runs] for name, runs in chunks.items()}
 show.bars(found, metric="accuracy", chance=1 / 4, ax=axes[0])
 weight = {"co-attention": [x[1].item() for x in chunks["co-attention"]]}
-show.bars(weight, metric="weight of the chunk that tells", chance=1 / 6, ax=axes[1]);
+show.bars(weight, metric="weight of the telling chunk", chance=1 / 6, ax=axes[1])
 
-# %%
 def verdict(x, y):
     found = verdicts.paired_difference(x, y)
-    word = "higher" if found.low > 0 else "lower" if found.high < 0 else None
-    word = word or "no difference shown"
+    word = ("no difference shown", "higher", "lower")[(found.low > 0) - (found.high < 0)]
     return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}): {word}"
 
 print("co-attention less mean:", verdict(*found.values()))
@@ -274,17 +268,14 @@ def regions_in_reach(
 # %%
 check("co_attention.regions_in_reach", regions_in_reach)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two masks of four steps against sixteen keys: with window 0 a staircase of single blocks, with window 1 a band of up to three blocks"}}
+# %% mystnb={"image": {"alt": "Two masks of four steps against sixteen keys: with window 0 a staircase of single blocks, with window 1 a band of up to three blocks"}}
+a_seq, v_seq = torch.randn(2, 4, 8), torch.randn(2, 4, 4, 8)
 fig, axes = plt.subplots(1, 2, figsize=(9, 1.6), layout="constrained")
 for ax, w in zip(axes, (0, 1)):
     mask = encoders.region_window_mask(4, 4, past=w, future=w)
     ax.imshow(mask, aspect="auto")
     ax.set(title=f"w = {w}", ylabel="step", xlabel="key, 4 a step", yticks=range(4))
-
-# %%
-a_seq, v_seq = torch.randn(2, 4, 8), torch.randn(2, 4, 9, 8)  
 look = encoders.RegionAttention(8, 2, window=1)
-mask = encoders.region_window_mask(4, 9, past=1, future=1)
 seen = look.look(a_seq, v_seq.flatten(1, 2), mask=mask)
 assert_close(look(a_seq, v_seq), a_seq + seen)
 print("maps", list(look.maps(a_seq, v_seq).shape), "= batch, step, seen step, region")
@@ -380,17 +371,6 @@ class Labeller(nn.Module):
         return self.head(self.encode(self.f(x_a), self.g(x_v)))
 
 # %%
-class Frames(nn.Module):
-    """Give each picture one vector, the maximum over regions; encode the pair."""
-
-    def __init__(self, pair=lambda a, v: (a, v)):
-        super().__init__()
-        self.pair = pair
-
-    def forward(self, a, v):
-        return torch.cat(self.pair(a, v.amax(2)), -1)
-
-# %%
 class Scales(encoders.MultiHeadAttention):
     """Let sounds look at pictures at several frame rates."""
 
@@ -404,12 +384,20 @@ class OneMean(encoders.RegionAttention):
     def forward(self, a, v):
         return super().forward(a, v.mean(2, keepdim=True))
 
-# %%
-def one(keep):  # a single modality
-    return lambda: Labeller(Frames(lambda a, v: (keep(a, v),)), dim=32)
-
 def regions(w=0, kind=encoders.RegionAttention, **settings):
     return lambda: Labeller(kind(32, 2, window=w, **settings), dim=32)
+
+# %%
+class Frames(nn.Module):  # each picture one vector, the maximum over regions
+    def __init__(self, pair=lambda a, v: (a, v)):
+        super().__init__()
+        self.pair = pair
+
+    def forward(self, a, v):
+        return torch.cat(self.pair(a, v.amax(2)), -1)
+
+def one(keep):  # a single modality
+    return lambda: Labeller(Frames(lambda a, v: (keep(a, v),)), dim=32)
 
 def pair(make, *arguments, **settings):
     return lambda: Labeller(Frames(make(*arguments, **settings)), dim=64)
@@ -429,6 +417,9 @@ def fit(make, seed, answer="match"):
 # %% [markdown]
 # Most segments are "none". Who always says so is right in more than half of them, and knows nothing: so the **macro accuracy**,
 # the mean over the nine answers of the share found, stands beside it.
+#
+# Two references: pictures of **another clip** at test, and a **ceiling** of sorts: two networks that are *told* in training who is
+# heard and who is seen, their answers compared. The true ceiling is 1.
 
 # %%
 @torch.no_grad()
@@ -444,11 +435,10 @@ def scores(given):
 print(scores(torch.full_like(target, 8)), "always none")
 
 # %%
-joint = encoders.JointCoAttention
-rounds = {f"joint, R = {R}": pair(joint, 32, recursions=R) for R in (1, 2, 4)}
+rounds = {f"joint, R = {R}": pair(encoders.JointCoAttention, 32, recursions=R)
+          for R in (1, 2, 4)}
 arms = {
-    "ears only": one(lambda a, v: a),
-    "eyes only": one(lambda a, v: v),
+    "ears only": one(lambda a, v: a), "eyes only": one(lambda a, v: v),
     "side by side": lambda: Labeller(Frames(), dim=64),
     "regions, w = 0": regions(0),
     "regions, w = 1": regions(1),
@@ -466,10 +456,6 @@ wrong = {name: [scores(answers(net, turn=1)) for net in nets[name]] for name in 
 
 def values(name, metric="accuracy", table=found):
     return [run[metric] for run in table[name]]
-
-# %% [markdown]
-# Two references: pictures of **another clip** at test, and a **ceiling** of sorts: two networks that are *told* in training who is
-# heard and who is seen, their answers compared. The true ceiling is 1.
 
 # %%
 told = []
@@ -598,18 +584,13 @@ scenes = comparison.world_segments(
     lesson.n_scenes, lesson.n_scenes_test, n_val=2, layout="scene"
 )
 scenes = fewer(scenes, like=events)
-cast = world.sample_scenes(
-    scenes.test.index.tolist(), knobs=world.resolve("easy"),
-    split=world.find_split("test"), layout="scene",
-).cls
+where = {"knobs": world.resolve("easy"), "split": world.find_split("test")}
+cast = world.sample_scenes(scenes.test.index.tolist(), layout="scene", **where).cls
 loud, silent = torch.as_tensor(cast[:, :2]).T  # classes: who sounds, who does not
 heard, mute = (c.mean(1) for c in (scenes.test.cover_heard, scenes.test.cover_silent))
-
-# %%
 print(f"{'labeller, on scenes':38s}{'pointing':>22s}{'mass':>22s}{'chance':>8s}")
-on_scenes = [maps_of(net, scenes.test).mean(1) for net in lookers]
-row_of("the thing that sounds", on_scenes, heard)
-row_of("the silent one", on_scenes, mute)
+for label, cover in {"the thing that sounds": heard, "the silent one": mute}.items():
+    row_of(label, [maps_of(net, scenes.test).mean(1) for net in lookers], cover)
 
 # %% [markdown]
 # The labeller's map hardly prefers the one that sounds. It had no reason to learn more: its task never showed two things.
@@ -646,14 +627,15 @@ check("co_attention.follow_the_guide", follow_the_guide)
 # %% [markdown]
 # The sound needs a reason to look: a contrast over the batch, as in lesson 23, between one vector of sound and *all regions* of
 # each picture (their soft maximum); like means of one class. Pictures are means over time here.
+#
+# Two controls for the guided map: the sound of the next clip, and a sound **swapped** for one of the *silent* thing's class. If the
+# map asks the sound, it should now move to the thing that was silent.
 
 # %%
 class Maps(nn.Module):
     def __init__(self):
         super().__init__()
-        self.f = mlp(64, 32, 64)
-        self.g = mlp(scenes.test.x_v.shape[-1], 32, 64)
-        self.own = encoders.OwnMap(32)
+        self.f, self.g, self.own = mlp(64, 32, 64), mlp(32, 32, 64), encoders.OwnMap(32)
 
     def forward(self, x_a, x_v):  # one vector of sound; one a region
         return self.f(x_a).mean(1), self.g(x_v.mean(1))
@@ -667,7 +649,6 @@ def contrast(a, v, y, tau=0.3):
 
 # %%
 map_sizes = {"steps": lesson.map_steps, "batch_size": 2 * lesson.batch_size, "lr": 3e-3}
-map_sizes |= {"device": lesson.device, "progress": False}
 
 def fit_maps(seed, weight=10.0, stop=True):
     def loss(net, batch):
@@ -678,8 +659,8 @@ def fit_maps(seed, weight=10.0, stop=True):
 
     torch.manual_seed(seed)
     net, train = Maps().to(lesson.device), scenes.train
-    rows = train.x_a, train.x_v, train.heard[:, 0]
-    training.fit(net, loss, rows, seed=seed, **map_sizes)
+    training.fit(net, loss, (train.x_a, train.x_v, train.heard[:, 0]), **map_sizes,
+                 seed=seed, device=lesson.device, progress=False)
     return net
 
 # %%
@@ -693,10 +674,6 @@ def draw(net, rows=slice(None), sounds=None):
     a, v = net(cut.x_a[sounds].to(lesson.device), cut.x_v[rows].to(lesson.device))
     return net.own(v).cpu(), encoders.guided_map(v, a).cpu()
 
-# %% [markdown]
-# Two controls for the guided map: the sound of the next clip, and a sound **swapped** for one of the *silent* thing's class. If the
-# map asks the sound, it should now move to the thing that was silent.
-
 # %%
 swap = [(loud == c).nonzero()[:1, 0] for c in silent]
 rows = torch.tensor([i for i, j in enumerate(swap) if len(j)])
@@ -705,13 +682,10 @@ good = mappers["agreeing maps"]
 guided = [draw(net)[1] for net in good]
 other = [draw(net, sounds=torch.arange(len(loud)).roll(1))[1] for net in good]
 swapped = [draw(net, rows, swap)[1] for net in good]
-
-# %%
 print(f"{'guided map':38s}{'pointing':>22s}{'mass':>22s}{'chance':>8s}")
 row_of("own sound: the thing that sounds", guided, heard)
 row_of("own sound: the silent one", guided, mute)
 row_of("next clip's sound: the one that sounds", other, heard)
-row_of("swapped sound: the one that sounds", swapped, heard[rows])
 row_of("swapped sound: the silent one", swapped, mute[rows])
 
 # %% mystnb={"image": {"alt": "Bars of pointing: the guided map points at the thing that sounds far above chance and at the silent one below it; the own map points at both alike"}}
@@ -766,18 +740,16 @@ def light(i, j):
 def spotlight(clip, sound):
     k, own = clip - 1, sound == "its own"
     i, j = rows[k], rows[k] if own else swap[k]
-    frames = stage[k].frames * light(i, j).repeat_interleave(2, 0)
-    film = replace(stage[k], frames=frames.to(torch.uint8),
-                   waveform=(stage if own else voices)[k].waveform)
-    who = data.class_names[loud[j]]
-    return show.clip(film, caption=f"Heard: {who}. Light where the sound looks.")
+    frames = (stage[k].frames * light(i, j).repeat_interleave(2, 0)).byte()
+    heard_there = (stage if own else voices)[k].waveform
+    film = replace(stage[k], frames=frames, waveform=heard_there)
+    caption = f"Heard: {data.class_names[loud[j]]}. Light where the sound looks."
+    return show.clip(film, caption=caption, min_side_px=192)
 
-# %%
 show.explore(
     spotlight, {"clip": [1, 2, 3, 4], "sound": ["its own", "of the silent one"]},
     caption="With its own sound the light follows the one that plays.",
-    alt="Films of two things, lit where the sound looks.",
-)
+    alt="Films of two things, lit where the sound looks.")
 
 # %% [markdown]
 # ## What breaks
@@ -834,7 +806,8 @@ for ax in axes.flat:
 # - A context may be other scales, steps, regions, a joint code. Each is a claim to test, not a gain by name.
 # - A map that lies on the thing proves little where one thing is on stage: swap the sound, put a second thing there.
 # - What is made to agree in Min are maps, with a stop-gradient.
-#
+
+# %% [markdown]
 # **Rows of Table 1 that build on this:** Lin and Wang 2020, Duan 2021, Ramaswamy and Das 2020 (labels for segments, printed as "sound
 # localization"), Min 2021, Cheng 2020. In the text: Zheng 2021b, Ma 2020b.
 #
