@@ -288,7 +288,7 @@ class OrderReader(nn.Module):
 
     def forward(self, x, mask=None):
         h = self.encoder(self.add(self.project(x)), mask=mask, rotate=self.rotate)
-        return self.answer(h[:, -8:].mean(1))  # padding, where there is some, comes first
+        return self.answer(h[:, -8:].mean(1))  # padding, if any, comes first
 
 # %% [markdown]
 # - A second test: the same eight segments *later*, after 16 positions of padding that the mask hides. Nothing else changes.
@@ -442,7 +442,7 @@ fig, ax = plt.subplots(figsize=(7.4, 2.4), layout="constrained")
 hand = poses(test)[mallet]
 ax.plot(hand[:, 3], "o-", label="height over the contact")
 ax.plot(hand[:, 2], "s--", label="place along the instrument")
-for slot, degree in sorted(vocabulary.read(y_test[[mallet]])[0]):
+for slot, _ in vocabulary.read(y_test[[mallet]])[0]:
     ax.axvline(slot, color="black", linewidth=0.8, linestyle=":")
 ax.set(xlabel="frame", title="what the camera knows; dotted: true onsets")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5));
@@ -594,7 +594,7 @@ def play(notes, rate=8000):
 
 written = notes_of(runs[0][0], x_test)
 heard = [play(written[mallet]), play(truth[mallet]), test.mono[mallet]]
-captions = "the hand, translated into notes", "the true notes, same tone", "the clip itself"
+captions = "the hand, translated", "the true notes, same tone", "the clip itself"
 show.sounds(heard, captions=captions, sample_rate_hz=8000)
 
 # %% [markdown]
@@ -697,14 +697,15 @@ fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
 frame = test.frames[mallet, 4].permute(1, 2, 0)
 gone = torch.arange(16).view(4, 4) * 7 % 16 < 8
 hidden = gone.repeat_interleave(8, 0).repeat_interleave(8, 1)[..., None]
-pictures = {"16 tokens of a frame": frame, "half dropped": torch.where(hidden, 255, frame)}
+pictures = {"16 tokens": frame, "half dropped": torch.where(hidden, 255, frame)}
 for ax, (title, picture) in zip(axes, pictures.items()):
     ax.imshow(picture)
     ax.set(title=title, xticks=(7.5, 15.5, 23.5), yticks=(7.5, 15.5, 23.5))
     ax.grid(color="white")
 axes[2].plot(raw[mallet, :8].flatten(), linewidth=0.6)
-axes[2].set(title="8 patches of 32 ms", xlabel="sample", xticks=range(0, 1025, 128))
-axes[2].grid(axis="x", color="black");
+axes[2].set(title="8 patches of 32 ms", xlabel="sample", xticks=range(0, 1025, 256))
+for k in range(9):
+    axes[2].axvline(128 * k, color="black", linewidth=0.6)
 
 # %% [markdown]
 # **DropToken**: raw tokens repeat each other, so in training a random share is left out, after positions were added, before the

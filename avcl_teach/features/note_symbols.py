@@ -45,9 +45,7 @@ class NoteSymbols:
         """Return the symbol that fills up shorter ones."""
         return self.start + 2
 
-    def write(
-        self, notes: Float[Tensor, "clip note 4"], *, slots_hz: float
-    ) -> Int[Tensor, "clip position"]:
+    def write(self, notes: Float[Tensor, "clip note 4"], *, slots_hz: float) -> Int[Tensor, "clip position"]:
         """Turn notes (onset_s, duration_s, degree, velocity; NaN = none) into symbols, 2 notes + 1 long.
 
         An onset goes to the nearest of the slots, which follow each other slots_hz times a second. Errors:
