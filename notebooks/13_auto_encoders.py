@@ -13,7 +13,7 @@
 # what each of them shares.
 #
 # > **Time:** 55 minutes, and 50 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 70 s with 0.8 GB of memory\
+# > **Runs on:** 2 CPU cores in about 80 s with 0.7 GB of memory\
 # > **Survey:** section 3.1, auto-encoders i to v. **Needs:** lessons 02, 10 and 25
 
 # %%
@@ -344,7 +344,7 @@ check("auto_encoders.swap_test", swap_test)
 # Retrieval needs the latent of a sound *alone*. Then $z_v$ is missing, and 0 stands in its place. On the four clips, with
 # one number a modality:
 
-# %%
+# %% mystnb={"image": {"alt": "Table of the latent of four clips from both sides, from the sound alone and from the picture alone: alone, the first number shrinks and the second differs"}}
 z_a, z_v = x_a[:, :1] - x_a[:, 1:2], x_v[:, :1] - x_v[:, 1:]
 mix = torch.tensor([[0.5, 0.5], [1.0, -1.0]])  # f_J, linear: [dim, 2]
 both = torch.cat([z_a, z_v], 1) @ mix.T
@@ -617,6 +617,7 @@ axes[0].set_yticks(range(len(found)), list(found));
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), layout="constrained")
 for ax, name in zip(axes, ("separate", "i attention, dropout", "v and iii")):
     clouds(*latents(models[name][0], world.test), ax, name)
+axes[0].legend();
 
 # %%
 columns = ["R@10", "mAP", "probe", "modality probe", "MMD2", "p", "sound from sound",
@@ -773,7 +774,7 @@ for name in shown:
 show.row(players)
 
 # %% [markdown]
-# - A sound from its picture keeps the kind (which bands, how long) and loses the pitch: the picture does not show it.
+# - A sound from its picture keeps something of its kind (which bands, how long) and loses the pitch, which the picture does not show.
 # - A picture from its sound is **no better than the mean**: ground, place, size and shade are not in the sound. Squared error
 #   then draws the mean of all that fits, a ghost. Nothing is broken; there is nothing to know.
 
