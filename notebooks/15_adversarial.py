@@ -407,9 +407,9 @@ playing = [v for name in arms for v in scores[name]]
 print("averaged less playing, all arms:", verdict(averaged, playing))
 
 # %% [markdown]
-# - Averaging is the one gain that shows on this easy task, and it costs nothing.
-# - R1 and two time scales show none at equal rounds: with them alone a slower $G$ has come less far. In the next game nothing works
-#   without them.
+# - On this easy task little shows: with three starts the intervals are wider than the effects. Averaged generators have the lower mean, at
+#   no cost; whether by more than luck, the last line says.
+# - That R1 and two time scales calm *every* game is not shown. In the next game nothing works without them.
 #
 # ## i. A judge between modalities
 #
@@ -715,8 +715,10 @@ for arm in ("alone", "label", "prediction", "code + L1", "L1 alone"):
         print(f"{arm:10s} less code: {verdict(shares[arm], shares['code'])}")
 
 # %% [markdown]
-# - Told nothing, $D$ accepts any good picture, whatever was heard.
-# - **Joint with a distance** (Mira et al. 2021): the mean of all pictures that fit a sound is what L1 alone draws.
+# - After equal rounds the judges that are told classes are ahead of the one told a code; the long game shows that the code alone gets far, too.
+# - Read both columns: with **L1 alone** (no opponent) pictures are often recognised and look like none: the mean of all that fit a
+#   sound. Mira et al. (2021) see the same when they take their critics away.
+# - A judge that also classifies wins recognition, not realism.
 #
 # ### Exercise 7 (open-ended): A better opponent
 # ★★★ · 40 minutes

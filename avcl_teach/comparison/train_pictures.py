@@ -67,12 +67,14 @@ def collect(folder: Path, out: Path, *, commit: str) -> list[Path]:
     written = []
     for file, arms in FILES.items():
         tensors = dict(kept) if file == "sound_to_picture" else {}
-        for arm in (arm for arm in arms if any(card["arm"] == arm and card["seed"] == 0 for card in cards)):
+        there = {card["arm"] for card in cards if card["seed"] == 0}
+        for arm in (arm for arm in arms if arm in there):
             part, _ = read_tensors(folder / f"{arm.replace(' ', '_')}_0")
             tensors |= {f"{arm}.{name.removeprefix('G.')}": x for name, x in part.items()}
         about = {
             "command": "python -m avcl_teach.comparison.train_pictures", "commit": commit,
-            "device": "cpu, 1 thread", "torch": torch.__version__, "data": SIZES, "levels": levels(reader, judge, data),
+            "device": "cpu, 1 thread", "torch": torch.__version__, "data": SIZES,
+            "levels": levels(reader, judge, data),
             "runs": [card for card in cards if file != "sound_to_picture" or card["arm"] in arms],
         }  # fmt: skip
         path = write_tensors(out / file, tensors, about)

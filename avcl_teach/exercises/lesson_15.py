@@ -1,4 +1,4 @@
-"""Exercises of lesson 15: losses of two players, detached steps, reversed gradients, penalties, conditions."""
+"""Exercises of lesson 15: losses of two players, detached steps, reversals, penalties, conditions."""
 
 from avcl_teach.exercises.answers_15.averages import AVERAGES
 from avcl_teach.exercises.answers_15.detached import DETACHED
