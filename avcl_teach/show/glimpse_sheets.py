@@ -8,7 +8,7 @@ from avcl_teach.show.players import Player, figure
 from avcl_teach.show.spectra import SOUND_MAP
 from avcl_teach.show.style import Array, as_array
 
-_GAP_PX, _BACKGROUND = 2, 1.0
+_GAP_PX, _BACKGROUND, _LETTER_IN = 2, 1.0, 0.075
 
 
 def glimpse_rows(
@@ -35,19 +35,22 @@ def glimpse_rows(
     if len(lengths) > 1 or (columns and len(columns) not in lengths):
         raise ValueError(f"expected rows (and columns) of one length, got {sorted(lengths)}, {len(columns)}")
     n = lengths.pop()
-    longest = max(map(len, sheets))
-    cell_in = min(0.9, (9.0 - 0.07 * longest) / n)
-    size = (cell_in * n + 0.07 * longest + 0.1, cell_in * len(sheets) + (0.25 if columns else 0.05))
-    fig, axes = plt.subplots(len(sheets), 1, figsize=size, layout="constrained", squeeze=False)
-    fig.get_layout_engine().set(h_pad=0.01, w_pad=0.02, hspace=0)
-    for ax, (name, squares) in zip(axes[:, 0], sheets.items(), strict=True):
-        ax.imshow(_strip(squares, coloured=name in heard), interpolation="nearest")
+    left_in = _LETTER_IN * max(map(len, sheets)) + 0.15
+    cell_in, top_in = min(0.9, (9.0 - left_in) / n), 0.25 if columns else 0.02
+    width_in, height_in = left_in + cell_in * n, cell_in * len(sheets) + top_in
+    fig = plt.figure(figsize=(width_in, height_in))
+    axes = []
+    for r, (name, squares) in enumerate(sheets.items()):
+        bottom_in = (len(sheets) - 1 - r) * cell_in + 0.02
+        at = (left_in / width_in, bottom_in / height_in, 1 - left_in / width_in, (cell_in - 0.04) / height_in)
+        axes.append(ax := fig.add_axes(at))
+        ax.imshow(_strip(squares, coloured=name in heard), interpolation="nearest", aspect="auto")
         ax.set(xticks=[], yticks=[], frame_on=False)
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     width_px = next(iter(sheets.values())).shape[2]
     for k, name in enumerate(columns):
         at = k * (width_px + _GAP_PX) + width_px / 2
-        axes[0, 0].text(at, -3, name, ha="center", va="bottom", fontsize=9)
+        axes[0].text(at, -3, name, ha="center", va="bottom", fontsize=9)
     return figure(fig, alt=alt, caption=caption)
 
 
