@@ -902,7 +902,7 @@ print("mAP, each side alone, dropout less none", verdict("mAP", shared[1], share
 # %% [markdown]
 # - A missing side costs the class in every model, since the classifier was fitted on both. That dropout saves it is not shown by three
 #   seeds.
-# - What dropout saves is the **pair**: see the last line. Class and pair are two questions again.
+# - What dropout buys is **one place for both sides**: latents of either side alone find each other (last line).
 
 # %% [markdown]
 # ## What breaks: the partner at the door
