@@ -27,8 +27,8 @@ class WeakToStrong(nn.Module):
       - \lambda_c\, \mathrm{corr}(z_w, z_s)$$
 
     corr as in deep CCA (`objectives.deep_cca` is minus it). At test f_w and the classifier run alone.
-    Shapes: x_w, x_s [batch, ...]. Source: Rajan et al. 2021 (survey 3.1, auto-encoders ii and v); the paper was
-    not at hand: a reconstruction from its abstract. Lesson: 13.
+    Shapes: x_w, x_s [batch, ...]. Source: Rajan et al. 2021 (survey 3.1, auto-encoders ii and v); a
+    reconstruction from the abstract, the form of the terms is ours. Lesson: 13.
     """
 
     def __init__(
