@@ -12,7 +12,7 @@
 # You will have built a transformer from one head of attention, and had it translate what a hand does into what is heard.
 #
 # > **Time:** 60 minutes, and 46 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 80 s with 0.9 GB of memory\
+# > **Runs on:** 2 CPU cores in about 80 s with 1.2 GB of memory\
 # > **Survey:** section 3.1, Attention ii and iii. **Needs:** lessons 10 and 11
 
 # %%
@@ -566,7 +566,7 @@ for name, found in scores.items():
     print(f"{name:15s}" + "".join(f"{m:10.2f}" for m in means))
 print(f"{'by hand':15s}" + "".join(f"{m:10.2f}" for m in by_hand.values()))
 
-# %% mystnb={"image": {"alt": "Bars of the F1 of whole notes: translated far above wrong partner and no picture, which lie near zero, about as high as the reader by hand"}}
+# %% mystnb={"image": {"alt": "Bars of the F1 of whole notes: translated far above wrong partner and no picture, which lie near zero, a little below the reader by hand"}}
 def f1(name):
     return [s["F1"] for s in scores[name]]
 
