@@ -201,7 +201,7 @@ def from_chunks(attend, seed):
         p, s_1, _ = (x.cpu() for x in net(z_1.to(lesson.device), z_2.to(lesson.device)))
     return (p.argmax(1) == y).float().mean(), s_1[torch.arange(512), at].mean()
 
-# %% mystnb={"image": {"alt": "Two panels of bars: accuracy is higher with co-attention than with the mean of chunks; the weight on the chunk that tells is far above one sixth with co-attention"}}
+# %% mystnb={"image": {"alt": "Two panels of bars: accuracy is higher with co-attention than with the mean of chunks; the weight on the chunk that tells is above one sixth with co-attention"}}
 chunks = {name: [from_chunks(name == "co-attention", s) for s in lesson.seeds]
           for name in ("co-attention", "mean of chunks")}
 fig, axes = plt.subplots(1, 2, figsize=(9, 1.7), layout="constrained")
@@ -512,7 +512,7 @@ for metric, bound in (("accuracy", ears.item()), ("macro", None)):
 #   maximum finds it too.
 # - **Not shown:** several rates, more rounds, self with co. **The other way round:** neighbours ($w = 1$) *lower* the accuracy
 #   here. Regions of other moments are in the same softmax, and nothing tells them apart.
-# - Three seeds show large differences only; "no difference shown" is not "equal".
+# - Three seeds show large differences only; "no difference shown" is not "equal". And of many verdicts at 95 % one may be false.
 
 # %% [markdown]
 # ## What the maps show
@@ -748,7 +748,7 @@ def spotlight(clip, sound):
 
 show.explore(
     spotlight, {"clip": [1, 2, 3, 4], "sound": ["its own", "of the silent one"]},
-    caption="With its own sound the light follows the one that plays.",
+    caption="The light goes to the one that plays in about three scenes of four.",
     alt="Films of two things, lit where the sound looks.")
 
 # %% [markdown]
