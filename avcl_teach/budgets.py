@@ -104,8 +104,8 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "seeds": ((0, 1), (0, 1, 2), (0, 1, 2, 3, 4)),
     },
     "15": {
-        "rounds": (30, 350, 500),
-        "film_rounds": (40, 300, 400),
+        "rounds": (30, 250, 500),
+        "film_rounds": (40, 260, 400),
         "check_every": (10, 20, 20),
         "n_train": (128, 1024, 2048),
         "n_test": (64, 256, 512),

@@ -73,8 +73,8 @@ shown = [seen.test.x_v[i] if r else drawn[i] for i, r in zip(first, is_real)]
 picture_row(shown, range(1, 9));
 
 # %%
-heard = world.load(first[2:5], preset="easy", split="test", size_px=32)
-captions = [f"The sound of picture {k}: a {seen.class_names[k - 1]}" for k in (3, 4, 5)]
+heard = world.load(first[3:5], preset="easy", split="test", size_px=32)
+captions = [f"The sound of picture {k}: a {seen.class_names[k - 1]}" for k in (4, 5)]
 show.sounds(list(heard.mono), sample_rate_hz=heard.sample_rate_hz, captions=captions)
 
 # %% [markdown]
@@ -292,14 +292,14 @@ print(f"ceiling, other real samples: {distance(others[:, 0]):.2f}")
 def at(progress, game):
     watched = duels[game].watched
     step, state = watched[round(progress * (len(watched) - 1))]
-    title = f"{game}, round {step}: distance {distance(state.samples):.2f}"
-    return show.standing(data[:, 0], state, x=x, title=title)
+    title = f"round {step}: distance {distance(state.samples):.2f}"
+    return show.standing(data[:, 0], state, x=x, title=title, legend=False)
 
 show.explore(
     at, {"progress": [0.0, 0.25, 0.5, 0.75, 1.0], "game": list(duels)},
     default={"progress": 1.0, "game": "even"},
-    caption="Samples and opinion at a share of the game. In the hasty game the mass "
-    "gathers in few places and wanders.",
+    caption="Filled: real. Line: generated. Dashed: what D takes for real. In the "
+    "hasty game the mass gathers in few places and wanders.",
     alt="Histograms of real and generated samples with D's opinion, in several states.",
 )
 
