@@ -655,7 +655,7 @@ axes[0].legend();
 # ## Turn a knob: see and hear attention
 #
 # A clip in which sound and picture go their own ways: a flute is heard while a bow is seen. The bow's picture asks, then the
-# flute's. What does each let through? Segments of sound, each as loud as its weight:
+# flute's. What does each let through? First to hear, each segment of sound as loud as its weight; then to play with.
 
 # %%
 clip_at, where = 47, {"preset": "easy", "split": "test", "layout": "event"}
@@ -683,16 +683,13 @@ heard += [heard[0] * (w / w.max()).repeat_interleave(len(heard[0]) // 8) for w i
 show.sounds(heard, sample_rate_hz=event_clip.sample_rate_hz, captions=[
     "All of it: flute, then bow", "Picture 0 asks: a bow", "Picture 4 asks: a flute"])
 
-# %% [markdown]
-# Now choose who asks, and by which score. The framed picture asks; bars show what each segment of **sound** weighs; the large
-# picture is dark where the sound counts little.
-
 # %%
 show.explore(
     play, {"asking_segment": list(range(8)), "form": list(forms)},
     default={"asking_segment": 0, "form": "additive"},
-    caption="Play it: the orange bar is the segment that sounds now.",
-    alt="A clip over eight bars, one a segment of sound, and eight small pictures.",
+    caption="The framed picture asks. Bars: weights of the segments of sound; the orange "
+    "one sounds now. The large picture is dark where the sound counts little.",
+    alt="A clip under eight bars, one a segment of sound, and eight small pictures.",
 )
 
 # %% [markdown]
@@ -714,19 +711,19 @@ assert_close(encoders.attend_fused(q @ W, k, v, scale=1.0),
              encoders.attend(encoders.bilinear_scores(q, k, W), v))
 
 # %%
-def megabytes(attention, n, d=32):
-    x = torch.randn(1, n, d, requires_grad=True)
+def megabytes(attention, n):
+    x = torch.randn(1, n, 32, requires_grad=True)
     return peak_mb(lambda: attention(x).sum().backward())
 
-I = torch.eye(32)
+I, u = torch.eye(32), torch.ones(32)
 paths = {
-    "additive": lambda x: encoders.attend(
-        encoders.additive_scores(x, x, I, I, torch.ones(32)), x),
+    "additive": lambda x: encoders.attend(encoders.additive_scores(x, x, I, I, u), x),
     "by hand": lambda x: encoders.attend(encoders.scaled_dot_scores(x, x), x),
-    "fused": lambda x: encoders.attend_fused(x, x, x),
-}
+    "fused": lambda x: encoders.attend_fused(x, x, x)}
 counts = dict.fromkeys(paths, lesson.n_keys) | {"additive": lesson.n_keys_additive}
 memory = {name: [megabytes(paths[name], n) for n in counts[name]] for name in paths}
+for name, y in memory.items():
+    print(f"{name:9s}{y[-1]:7.1f} MB; twice the length, times {y[-1] / y[-2]:.1f}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Memory against length, both logarithmic: additive steepest and highest, scaled dot product by hand with the same slope of 2, fused with slope 1 far below"}}
 fig, ax = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
@@ -738,18 +735,11 @@ ax.xaxis.set_major_formatter("{x:.0f}")
 ax.minorticks_off()
 ax.legend();
 
-# %%
-for name, y in memory.items():
-    factor = y[-1] / y[-2]
-    print(f"{name:20s} {y[-1]:7.1f} MB at {counts[name][-1]:4d}; "
-          f"twice the length: {factor:.1f} times")
-
 # %% [markdown]
 # - By hand memory grows with the square of the length, fused with the length. The dot product has this path because its
 #   table is one matrix product; the additive score has to hold a vector of hidden units for every pair.
-# - That, more than any score, is why the transformers of lesson 12 scale dot products.
-
-# %% [markdown]
+# - That is one reason why the transformers of lesson 12 take dot products.
+#
 # ### Exercise 5 (open-ended): Two that matter
 # ★★☆ · 30 minutes
 #

@@ -70,7 +70,7 @@ def listeners(cuts):
             model = Listener(pool())
             training.fit(
                 model, lambda m, b: F.cross_entropy(m(b[0], b[1]), b[2]), (train.sounds, seen, train.label),
-                steps=80, batch_size=64, lr=1e-2, seed=s, progress=False,
+                steps=70, batch_size=64, lr=1e-2, seed=s, progress=False,
             )  # fmt: skip
             with torch.no_grad():
                 right = model(test.sounds, of).argmax(1) == test.label
@@ -114,8 +114,8 @@ FORMS = {
     "additive": lambda: encoders.AdditiveScore(8, DIM),
     "scaled dot": lambda: encoders.ScaledDotScore(8, DIM),
     "no tanh": lambda: Straight(8, DIM),
-    "dot, wide": lambda: encoders.DotScore(8, DIM, hidden=512),
-    "scaled dot, wide": lambda: encoders.ScaledDotScore(8, DIM, hidden=512),
+    "dot, wide": lambda: encoders.DotScore(8, DIM, hidden=256),
+    "scaled dot, wide": lambda: encoders.ScaledDotScore(8, DIM, hidden=256),
 }
 
 
@@ -127,7 +127,7 @@ def pools(cuts):
             torch.manual_seed(s)
             pool = encoders.QueryPool(form())
             training.fit(
-                pool, loss, asked(cuts[0], 1000, s)[1], steps=50, batch_size=64, lr=1e-2, seed=s,
+                pool, loss, asked(cuts[0], 600, s)[1], steps=40, batch_size=64, lr=1e-2, seed=s,
                 progress=False,
             )  # fmt: skip
             found.setdefault(name, []).append(pool)
