@@ -407,9 +407,9 @@ playing = [v for name in arms for v in scores[name]]
 print("averaged less playing, all arms:", verdict(averaged, playing))
 
 # %% [markdown]
-# - On this easy task little shows: with three starts the intervals are wider than the effects. Averaged generators have the lower mean, at
-#   no cost; whether by more than luck, the last line says.
-# - That R1 and two time scales calm *every* game is not shown. In the next game nothing works without them.
+# - Little shows here: with three starts the intervals are wider than the effects. Averaging has the lower mean; whether by more than
+#   luck, the last line says.
+# - That R1 and two time scales calm *every* game is not shown. The next game needs them.
 #
 # ## i. A judge between modalities
 #
@@ -690,10 +690,10 @@ for ax, name in zip(axes[0], seen.class_names):
     ax.set_title(name, fontsize=9)
 
 # %% [markdown]
-# The judge of these pictures is no player: it learned from real pictures of individuals that no generator saw. Now the six opponents, each
-# trained by the same command from three starts:
+# The judge of these pictures is no player: it learned from real pictures of individuals that no generator saw. Now other opponents, all
+# trained for 500 rounds by the same command; each dot is one start, and there are few:
 
-# %% mystnb={"image": {"alt": "Bars of the share of drawn pictures recognised as the class of their sound, for six opponents, with chance and the ceiling of real pictures"}}
+# %% mystnb={"image": {"alt": "Bars of the share of drawn pictures recognised as the class of their sound, for several opponents, with chance and the ceiling of real pictures"}}
 _, arms_card = stored("label")
 drawn_by = {}
 for run in arms_card["runs"]:
