@@ -211,9 +211,9 @@ weight = {"co-attention": [x[1].item() for x in chunks["co-attention"]]}
 show.bars(weight, metric="weight of the telling chunk", chance=1 / 6, ax=axes[1])
 
 def verdict(x, y):
-    found = verdicts.paired_difference(x, y)
-    word = ("no difference shown", "higher", "lower")[(found.low > 0) - (found.high < 0)]
-    return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}): {word}"
+    d = verdicts.paired_difference(x, y)
+    word = ("no difference shown", "higher", "lower")[(d.low > 0) - (d.high < 0)]
+    return f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}): {word}"
 
 print("co-attention less mean:", verdict(*found.values()))
 

@@ -31,7 +31,7 @@ class Maps(nn.Module):
         self.f, self.g, self.own = nn.Linear(D, 16), nn.Linear(D, 16), encoders.OwnMap(16)
 
 
-def fit_maps(seed, *, weight=10.0, stop=True, steps=120):
+def fit_maps(seed, *, weight=10.0, stop=True, steps=80):
     torch.manual_seed(seed)
     net, (a, v, y, _, _) = Maps(), stage(512, 0)
     adam = torch.optim.Adam(net.parameters(), 3e-3)
@@ -129,7 +129,7 @@ def accuracy(seed):
     torch.manual_seed(seed)
     net, (a, v, y) = Labeller(), segments(1024, 0)
     adam = torch.optim.Adam(net.parameters(), 1e-2)
-    for _ in range(150):
+    for _ in range(110):
         rows = torch.randperm(len(a))[:128]
         loss = F.cross_entropy(net(a[rows], v[rows]), y[rows])
         adam.zero_grad()
