@@ -1,5 +1,7 @@
 """Losses of both players, penalties, reversed gradients, heads with a condition, small picture networks."""
 
+import doctest
+import importlib
 import math
 import subprocess
 import sys
@@ -279,3 +281,13 @@ def test_frechet_distance_has_its_closed_form():
     assert frechet_distance(x, x + 3) == pytest.approx(36, rel=1e-9)
     with pytest.raises(BAD, match="one dim|Type-check"):
         frechet_distance(x, y[:, :2])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ("objectives.adversarial", "encoders.adversarial", "encoders.conditions", "metrics.frechet"),
+)
+def test_examples_of_docstrings_hold(name):
+    module = importlib.import_module(f"avcl_teach.{name}")
+    found = doctest.testmod(module, extraglobs={"torch": torch})
+    assert found.attempted > 0 and found.failed == 0

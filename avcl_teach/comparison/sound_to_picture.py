@@ -1,4 +1,4 @@
-"""Draw what is heard: a generator fed by the code of a sound, trained against six kinds of opponent.
+"""Draw what is heard: a generator fed by the code of a sound, trained against several kinds of opponent.
 
 `python -m avcl_teach.comparison.sound_to_picture --help` trains longer than a lesson can wait, and writes the
 weights with their scores. A lesson loads them (`stored`).

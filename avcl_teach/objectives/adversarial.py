@@ -149,7 +149,7 @@ def r1_penalty(judge: Judge, real: Float[Tensor, "batch ..."]) -> Float[Tensor, 
     not give one logit a sample. Source: Mescheder et al. 2018, eq. 9, without the factor gamma. Lesson: 15.
 
     >>> r1_penalty(lambda x: 3 * x[:, 0] + 4 * x[:, 1], torch.zeros(5, 2))
-    tensor(12.5000, grad_fn=<DivBackward0>)
+    tensor(12.5000)
     """
     return slopes(judge, real).square().mean() / 2
 
