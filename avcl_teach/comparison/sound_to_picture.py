@@ -23,7 +23,7 @@ from avcl_teach.training.two_player import Duel, fit_two
 
 DIM_CODE, DIM_FEATURE, WIDTH = 32, 128, 24
 ARMS = ("alone", "label", "code", "prediction", "code + L1", "L1 alone")
-STORED = Path(__file__).resolve().parents[2] / "data" / "sound_to_picture.safetensors"
+STORED = Path(__file__).resolve().parents[1] / "weights" / "sound_to_picture.safetensors"
 
 
 class SoundReader(nn.Module):

@@ -5,7 +5,7 @@
     python -m avcl_teach.comparison.train_pictures --collect parts
 
 The first call also learns the code of sounds and the judge, which all further calls share. `--collect` writes
-data/sound_to_picture*.safetensors (weights in float16) with a JSON beside each.
+avcl_teach/weights/sound_to_picture*.safetensors (weights in float16) with a JSON beside each.
 """
 
 import argparse
@@ -112,10 +112,10 @@ def _part(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor
 
 
 def stored(arm: str = LONG, *, folder: Path | None = None) -> tuple[stp.PictureGenerator, dict]:
-    """Load a generator that ships with the repository, and the card of its file.
+    """Load a generator that ships with the package, and the card of its file.
 
-    Errors: FileNotFoundError where the files are not there (an installed package has no data folder);
-    ValueError for an arm that is not stored. Lesson: 15.
+    Errors: FileNotFoundError for a folder without the files; ValueError for an arm that is not stored.
+    Lesson: 15.
     """
     file = next((name for name, arms in FILES.items() if arm in arms), None)
     if file is None:
