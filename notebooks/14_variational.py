@@ -167,7 +167,7 @@ def draw_through(
 ) -> Float[Tensor, "n d"]:
     """Turn standard normal noise eps into a draw from N(mean, exp(log_variance))."""
     # HINT 1: shift and stretch the noise; nothing else is random.
-    # HINT 2: the stretch is a deviation. ln of a variance is twice the ln of a deviation.
+    # HINT 2: the stretch is a deviation; ln of a variance is twice its ln.
     # BEGIN SOLUTION
     return mean + (log_variance / 2).exp() * eps
     # END SOLUTION
@@ -206,10 +206,10 @@ half = 1.96 * found.std() / len(found) ** 0.5
 print(f"closed {kl[0]:.3f}, sampled {found.mean():.3f} +- {half:.3f}")
 fig, ax = plt.subplots(figsize=(5.6, 2.3), layout="constrained")
 for some in found[:2000].view(4, -1):
-    ax.plot(range(1, len(some) + 1), some.cumsum(0) / torch.arange(1, len(some) + 1), lw=1)
-ax.axhline(float(kl[0]), ls="--", color="black", label="closed form")
-ax.set(xscale="log", xlabel="draws", ylabel="KL of drum 1 (nats)")
-ax.legend();
+    n = torch.arange(1, len(some) + 1)
+    ax.plot(n, some.cumsum(0) / n, lw=1)
+ax.axhline(float(kl[0]), ls="--", color="black")  # closed form
+ax.set(xscale="log", xlabel="draws", ylabel="KL of drum 1 (nats)");
 
 # %% [markdown]
 # One draw can say less than 0, though no divergence is below 0; the mean of many is right. Training uses the closed form.
@@ -221,9 +221,9 @@ ax.legend();
 def kl_to_prior(
     mean: Float[Tensor, "n d"], log_variance: Float[Tensor, "n d"]
 ) -> Float[Tensor, ""]:
-    """Mean over the batch of KL(N(mean, exp(log_variance)) || N(0, I)), summed over d."""
+    """Mean over items of KL(N(mean, exp(log_variance)) || N(0, I)), summed over d."""
     # HINT 1: four terms a dimension, two of them from the log variance.
-    # HINT 2: sum over dimensions (nats add up), then mean over items; a half before all.
+    # HINT 2: sum over dimensions (nats add up), mean over items; a half before.
     # BEGIN SOLUTION
     terms = log_variance.exp() + mean**2 - 1 - log_variance
     return terms.sum(1).mean() / 2
@@ -280,14 +280,14 @@ def price(
     beta: float,
     noise: float,
 ) -> Float[Tensor, ""]:
-    """Mean over items of squared error / (2 noise^2), summed, plus beta times the KL."""
+    """Mean over items of summed squared error / (2 noise^2) plus beta times KL."""
     # HINT 1: first one number an item for each of the two terms.
     # HINT 2: sum over features, sum over dimensions; the only mean is over items.
     # BEGIN SOLUTION
     fit = (x - x_hat).square().sum(1) / (2 * noise**2)
     return (fit + beta * kl.sum(1)).mean()
     # END SOLUTION
-    # ALTERNATIVE: torch.distributions.Normal(x_hat, noise).log_prob holds the first term.
+    # ALTERNATIVE: log_prob of torch.distributions.Normal(x_hat, noise).
 
 # %%
 check("variational.price", price)
@@ -344,7 +344,8 @@ def redrawn(model, n=10):
     return model(test[1][:n])[0] + means[1]
 
 show.glimpse_rows(
-    {"given": data.test.drawing[:10]} | {n: redrawn(m).cpu() for n, m in models.items()},
+    {"given": data.test.drawing[:10]}
+    | {name: redrawn(model).cpu() for name, model in models.items()},
     alt="Ten drawings, and decoded for each beta: the larger beta, the more "
     "blurred, and one blot for all at 1000",
 )
@@ -433,7 +434,7 @@ def regenerate_both(
     x_a: Float[Tensor, "n da"],
     x_v: Float[Tensor, "n dv"],
 ) -> Float[Tensor, ""]:
-    """Mean over items of the squared errors of both outputs against sound and picture."""
+    """Mean over items of both outputs' squared errors against sound and picture."""
     # HINT 1: both outputs have one target.
     # HINT 2: put the target together in the decoder's order; sum features, mean items.
     # BEGIN SOLUTION
@@ -501,7 +502,7 @@ def carry(
     s_a, s_v = (log_variance_a / 2).exp(), (log_variance_v / 2).exp()
     return ((mean_a - mean_v).square() + (s_a - s_v).square()).sum(1)
     # END SOLUTION
-    # ALTERNATIVE: glue mean and deviation into one vector; W_2 is its Euclidean distance.
+    # ALTERNATIVE: glue mean and deviation into one vector: a Euclidean distance.
 
 # %%
 check("variational.carry", carry)
@@ -528,7 +529,7 @@ arms = {
     "itself": {"both": False, "weight": 0.0}, "itself + d": {"both": False},
     "both": {"weight": 0.0}, "both + d": {}, "wrong partners": {"pairs": shuffled},
 }
-shared = {name: [train_shared(s, **how) for s in lesson.seeds] for name, how in arms.items()}
+shared = {n: [train_shared(s, **how) for s in lesson.seeds] for n, how in arms.items()}
 
 # %%
 y = data.test.labels.to(lesson.device)
@@ -571,8 +572,8 @@ for name in scores:
 print(f"{'chance':15s}" + "".join(f"{float(c):8.2f}" for c in chance.values()))
 across = {n: [(f["a to v"] + f["v to a"]) / 2 for f in s] for n, s in scores.items()}
 within = sum(values("both + d", "a to a")) / len(lesson.seeds)
-show.bars(across, metric="MRR across (ceiling: sound to sound)", chance=chance["a to v"],
-          ceiling=within)
+show.bars(across, metric="MRR across (ceiling: sound to sound)", ceiling=within,
+          chance=chance["a to v"])
 
 # %%
 def verdict(x, y_):
@@ -586,8 +587,8 @@ for name in ("itself", "both", "wrong partners"):
     print(f"MRR   {name} less chance: {verdict(across[name], level)}")
 for x, y_ in (("both + d", "both"), ("itself + d", "itself"), ("both", "itself + d")):
     print(f"MRR   {x} less {y_}: {verdict(across[x], across[y_])}")
-    for metric in ("mAP", "R@10"):
-        print(f"{metric:5s} {x} less {y_}: {verdict(values(x, metric), values(y_, metric))}")
+    for m in ("mAP", "R@10"):
+        print(f"{m:5s} {x} less {y_}: {verdict(values(x, m), values(y_, m))}")
 
 # %% [markdown]
 # - Regenerating only oneself, one decoder or not, leaves the two sides where they happen to fall: no better than chance.
@@ -665,8 +666,8 @@ fitted = where.mean(0) + draws @ torch.linalg.cholesky(where.T.cov()).T
 at_home = {"from the fit": regenerate(fitted)[1], "its sound": regenerate(fitted)[0]}
 show.glimpse_rows(
     {"from the prior": regenerate(draws)[1]} | at_home, heard=("its sound",),
-    alt="Eight drawings from the prior, overdrawn mixtures; eight from a Gaussian fitted "
-    "to the training sounds, blurred, some of a recognisable kind; and their log-mels")
+    alt="Eight drawings from the prior, overdrawn mixtures; eight from a Gaussian "
+    "fitted to the training sounds, blurred; and their log-mels")
 
 # %% [markdown]
 # - The divergence asks each cloud to be near the prior; nobody asks that all together fill it. The distance between sides has
@@ -681,7 +682,8 @@ def walk(way, to):
     z = (1 - way) * a.z[clips["drum"]] + way * a.z[clips[to]]
     x_a, x_v = regenerate(z[None])
     words = f"{way:.0%} of the way from drum to {to}"
-    sheet = show.glimpse_rows({"drawing": x_v, "sound": x_a}, heard=("sound",), alt=words)
+    both = {"drawing": x_v, "sound": x_a}
+    sheet = show.glimpse_rows(both, heard=("sound",), alt=words)
     heard = show.sound(hear(x_a)[0], sample_rate_hz=8000, caption=words)
     return show.row([sheet, heard])
 
@@ -735,7 +737,8 @@ def train_zhang(seed, **changed):
     torch.manual_seed(seed)
     model = CorrelatedVAE(1024, 1024, data.n_classes, n_latent=32, n_hidden=128)
     model.centers = nn.Parameter(torch.zeros(data.n_classes, 32))
-    training.fit(model, loss, known, **fit_how, steps=lesson.label_steps, seed=seed, lr=2e-3)
+    size = {"steps": lesson.label_steps, "lr": 2e-3}
+    training.fit(model, loss, known, **fit_how, **size, seed=seed)
     return model
 
 # %%
@@ -744,18 +747,18 @@ arms = {
     "all five": {}, "no VAE terms": {"vae": 0.0}, "no pair distance": {"pair": 0.0},
     "no labels": no_labels, "VAE terms alone": no_labels | {"pair": 0.0, "vae": 1.0},
 }
-zhang = {name: [train_zhang(s, **how) for s in lesson.seeds] for name, how in arms.items()}
+zhang = {n: [train_zhang(s, **how) for s in lesson.seeds] for n, how in arms.items()}
 
 # %%
 @torch.no_grad()
 def class_map(model, with_cca=False):
     a, v = (side.z.cpu() for side in model(*test))
     if with_cca:
-        seen = (side.z.cpu() for side in model(*train))
+        seen = [side.z.cpu() for side in model(*train)]
         cca = objectives.fit_cca(*seen, n_components=8, ridge=1e-2)
         a, v = cca.transform_a(a), cca.transform_v(v)
-    S, labels = metrics.cosine_similarity(a, v), data.test.labels
-    return float(sum(metrics.mean_average_precision(M, labels, labels) for M in (S, S.T)) / 2)
+    S, y = metrics.cosine_similarity(a, v), data.test.labels
+    return float(sum(metrics.mean_average_precision(M, y, y) for M in (S, S.T)) / 2)
 
 maps = {name: [class_map(m) for m in ms] for name, ms in zhang.items()}
 for name in ("all five", "VAE terms alone"):
@@ -768,7 +771,8 @@ show.bars(maps, metric="mAP, both ways", chance=float(chance["mAP"]))
 # %%
 pairs_ = [("all five", "no VAE terms"), ("all five", "no pair distance"),
           ("all five", "no labels"),
-          ("all five, then CCA", "all five"), ("VAE terms alone, then CCA", "VAE terms alone"),
+          ("all five, then CCA", "all five"),
+          ("VAE terms alone, then CCA", "VAE terms alone"),
           ("Zhu: both + d, no labels", "VAE terms alone, then CCA"),
           ("Zhu: both + d, no labels", "no labels")]
 for x, y_ in pairs_:
