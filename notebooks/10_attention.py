@@ -687,8 +687,8 @@ show.sounds(heard, sample_rate_hz=event_clip.sample_rate_hz, captions=[
 show.explore(
     play, {"asking_segment": list(range(8)), "form": list(forms)},
     default={"asking_segment": 0, "form": "additive"},
-    caption="The framed picture asks. Bars: weights of the segments of sound; the orange "
-    "one sounds now. The large picture is dark where the sound counts little.",
+    caption="The framed picture asks. Bars: weights of the segments of sound; the "
+    "orange one sounds now. The large picture is dark where the sound counts little.",
     alt="A clip under eight bars, one a segment of sound, and eight small pictures.",
 )
 
