@@ -53,7 +53,7 @@ i = 0
 show.clip(clips, i, caption="Four notes with their players, a wait, and one tone again")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Frames of four objects over the waveform and spectrogram of one long scene: four notes of different pitch, stray notes in the wait, and a last note at the pitch of one of the first four"}}
-show.strip(clips, i, n_frames=9, title="cues 0 to 2 s, wait 2 to 4 s, query 4 to 4.5 s");
+show.strip(clips, i, n_frames=9, title="cues 0 to 2 s, wait to 4 s, query to 4.5 s");
 
 # %%
 places = ("top left", "top right", "bottom left", "bottom right")
@@ -197,7 +197,7 @@ def write_by_content(
     """The memory after one write: each slot lets go of the share g w_s e of what it
     holds, then takes g w_s v. M itself stays as it is."""
     # HINT 1: two outer products are enough; the erasing looks at the old memory only.
-    # HINT 2: try g = 0: nothing may change. Try w on one slot: the others may not change.
+    # HINT 2: try g = 0: nothing may change. Try w on one slot: the others may not.
     # BEGIN SOLUTION
     strength = (g * w)[:, None]
     return (1 - strength * e) * M + strength * v
@@ -338,7 +338,8 @@ class Transformer(nn.Module):
     def __init__(self, w=None):
         super().__init__()
         self.w, self.into, self.out = w, nn.Linear(50, 32), nn.Linear(32, 4)
-        self.blocks = nn.ModuleList(TransformerBlock(32, 4, hidden=64) for _ in range(2))
+        blocks = [TransformerBlock(32, 4, hidden=64) for _ in range(2)]
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x_a, x_v):
         x = self.into(torch.cat([x_a, x_v], -1))  # no code of position: see below
@@ -422,7 +423,8 @@ curves = {name: torch.tensor([[accuracy(m, d) for d in lesson.delays] for m in r
 wrong = {name: [accuracy(m, lesson.delays[0], wrong=True) for m in row]
          for name, row in models.items()}
 longest = lesson.delays[-1]
-print(f"{'':12s} delay 2              delay {longest:2d}             wrong pictures, delay 2")
+title = f"delay 2              delay {longest:2d}             wrong pictures, delay 2"
+print(" " * 12, title)
 for name, scores in curves.items():
     parts = [scores[:, 0].tolist(), scores[:, -1].tolist(), wrong[name]]
     text = ["{:.2f} [{:5.2f}, {:4.2f}]".format(*interval(x)) for x in parts]
@@ -431,7 +433,8 @@ for name, scores in curves.items():
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy against delay from 2 to 64 segments: both memories and the transformer stay high and flat, the window falls to chance once the cues leave its reach of 14, the GRU stays well below the memories and sinks a little"}}
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for (name, scores), mark in zip(curves.items(), "osv^D"):
-    mean, low, high = torch.tensor([interval(x.tolist()) for x in scores.T]).clamp(0, 1).T
+    found = torch.tensor([interval(x.tolist()) for x in scores.T])
+    mean, low, high = found.clamp(0, 1).T
     ax.plot(lesson.delays, mean, marker=mark, label=name)
     ax.fill_between(lesson.delays, low, high, alpha=0.15)
 for level, style, name in ((chance, "--", "chance"), (ceiling, ":", "rule")):
@@ -439,7 +442,8 @@ for level, style, name in ((chance, "--", "chance"), (ceiling, ":", "rule")):
 ax.axvspan(16, longest, color="0.93", zorder=0)
 ax.set_xscale("log", base=2)
 ax.set_xticks(lesson.delays, lesson.delays)
-ax.set(xlabel="delay (segments); grey: never trained", ylabel="accuracy", ylim=(0.1, 1.03))
+ax.set(xlabel="delay (segments); grey: never trained", ylabel="accuracy",
+       ylim=(0.1, 1.03))
 fig.legend(ncols=7, loc="outside upper center", columnspacing=1, handlelength=1.5);
 
 # %%
@@ -451,8 +455,10 @@ def verdict(x, y):
 last = {name: scores[:, -1].tolist() for name, scores in curves.items()}
 first = {name: scores[:, 0].tolist() for name, scores in curves.items()}
 print(f"slots over GRU, delay {longest}:        ", verdict(last["slots"], last["GRU"]))
-print(f"slots over window, delay {longest}:     ", verdict(last["slots"], last["window"]))
-print(f"slots over transformer, delay {longest}:", verdict(last["slots"], last["transformer"]))
+print(f"slots over window, delay {longest}:     ",
+      verdict(last["slots"], last["window"]))
+print(f"slots over transformer, delay {longest}:",
+      verdict(last["slots"], last["transformer"]))
 print(f"GRU, delay 2 over {longest}:            ", verdict(first["GRU"], last["GRU"]))
 
 # %% [markdown]
@@ -497,7 +503,8 @@ looked = torch.zeros(16).index_add(0, index[i].flatten(), weights[i].flatten() /
 cue = order.index(answer)
 fig, ax = plt.subplots(figsize=(7, 2.3), layout="constrained")
 ax.bar(torch.arange(16) - 0.2, gates[i], width=0.4, label="gate of the slots")
-ax.bar(torch.arange(16) + 0.2, looked, width=0.4, label="weight of the nearest", hatch="//")
+ax.bar(torch.arange(16) + 0.2, looked, width=0.4, hatch="//",
+       label="weight of the nearest")
 ax.axvspan(2 * cue - 0.5, 2 * cue + 1.5, color="0.9", zorder=0, label="the right cue")
 ax.axvline(7.5, color="0.5", linestyle=":")
 ax.set(xlabel="segment of the clip above (cues 0 to 7, wait 8 to 15)", ylim=(0, 1.25))
@@ -529,8 +536,8 @@ def slots_after(segment):
 # %%
 show.explore(
     slots_after, {"segment": [16, 0, 2, 4, 8]},
-    alt="What each of 16 slots answers: nothing at first, then one more place with each cue.",
-    caption="Each cue moves the slots that its tone means; in the wait other slots move.",
+    alt="What each of 16 slots answers: nothing at first, then a place more with each cue.",
+    caption="Each cue moves the slots its tone means; in the wait other slots move.",
 )
 
 # %% [markdown]
