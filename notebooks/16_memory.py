@@ -432,9 +432,8 @@ for name, scores in curves.items():
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy against delay from 2 to 64 segments: both memories and the transformer stay high and flat, the window falls to chance once the cues leave its reach of 14, the GRU stays well below the memories and sinks a little"}}
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for (name, scores), mark in zip(curves.items(), "osv^D"):
-    found = torch.tensor([interval(x.tolist()) for x in scores.T])
-    mean, low, high = found.clamp(0, 1).T
+for (name, runs), mark in zip(curves.items(), "osv^D"):
+    mean, low, high = torch.tensor([interval(x.tolist()) for x in runs.T]).clamp(0, 1).T
     ax.plot(lesson.delays, mean, marker=mark, label=name)
     ax.fill_between(lesson.delays, low, high, alpha=0.15)
 for level, style, name in ((chance, "--", "chance"), (ceiling, ":", "rule")):
@@ -442,8 +441,7 @@ for level, style, name in ((chance, "--", "chance"), (ceiling, ":", "rule")):
 ax.axvspan(16, longest, color="0.93", zorder=0)
 ax.set_xscale("log", base=2)
 ax.set_xticks(lesson.delays, lesson.delays)
-ax.set(xlabel="delay (segments); grey: never trained", ylabel="accuracy",
-       ylim=(0.1, 1.03))
+ax.set(xlabel="delay (segments); grey: untrained", ylabel="accuracy", ylim=(0.1, 1.03))
 fig.legend(ncols=7, loc="outside upper center", columnspacing=1, handlelength=1.5);
 
 # %%
@@ -536,7 +534,7 @@ def slots_after(segment):
 # %%
 show.explore(
     slots_after, {"segment": [16, 0, 2, 4, 8]},
-    alt="What each of 16 slots answers: nothing at first, then a place more with each cue.",
+    alt="What 16 slots answer: nothing at first, then one place more with each cue.",
     caption="Each cue moves the slots its tone means; in the wait other slots move.",
 )
 
