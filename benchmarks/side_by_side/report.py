@@ -11,6 +11,8 @@ HOW = """## How to read this
 
 - Time is the median of the calls; forward and backward for an objective. Ratios are worth more than
   milliseconds: on a busy machine the same run gives other times, and ratios within some 15 %.
+- Contenders take turns. A turn of the faster ones is five calls in a row, of which the first is not counted:
+  it finds the caches full of another's data.
 - Memory is that of a fresh process: the peak during one call less what was resident before it, gradients
   included, in megabytes of 10^6 bytes.
 - The difference is the largest deviation of the value or of any gradient from the reference's, as a share of
