@@ -14,7 +14,7 @@
 #
 # > **Time:** 45 minutes, and 45 more for the checked exercises\
 # > **Runs on:** 2 CPU cores in about 60 s with 0.8 GB of memory (the first time 40 s more, to render clips)\
-# > **Survey:** section 5 (long-term signals), card D1. **Needs:** lessons 10 and 12
+# > **Survey:** section 5 (long-term signals). **Needs:** lessons 10 and 12
 
 # %%
 import importlib.util
@@ -66,8 +66,8 @@ print("the tone was that of:", places[answer])
 #   must be **bound** at the cue, kept through the wait, and found again.
 # - Which tone is whose is drawn afresh for every clip: nothing in the weights of a network can hold it. It must be stored
 #   while the clip runs.
-# - The survey names memory networks as a direction for long signals (section 5) and prints no formula. The task is that
-#   of card D1, *delayed association*.
+# - The survey names memory networks as a direction for long signals (section 5) and prints no formula. The task here
+#   is *delayed association*.
 
 # %% [markdown]
 # ## As numbers

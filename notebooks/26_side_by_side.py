@@ -443,7 +443,7 @@ answer([
 
 # %% [markdown]
 # - Classes bring mAP, partners bring R@10: the two largest differences, and they point opposite ways.
-# - The hardest negative alone is worst, as its cards say. One direction of InfoNCE is not worse than two: half a point decides,
+# - The hardest negative alone is worst, as others report. One direction of InfoNCE is not worse than two: half a point decides,
 #   and only pairing shows it.
 # - *N-pair* and *MMS* with its published margin have equal rows: without a margin they are one formula.
 
@@ -546,7 +546,7 @@ show.explore(best_ten, knobs, caption="The ten best rows by mAP; squares used la
 # %% [markdown]
 # ## What breaks
 #
-# The cards name failures. Which of them does the table show? Each line is a paired difference over five seeds:
+# Papers and released codes report failures. Which of them does the table show? Each line is a paired difference over five seeds:
 
 # %%
 answer([

@@ -16,8 +16,8 @@ def guided_map(
 
     Audio-guided over regions of a picture (Ma et al. 2020b pools with it), or picture-guided over the bands
     of a spectrum. Shapes: positions [batch, position, dim], guide [batch, dim] -> [batch, position], sum 1.
-    Errors: ValueError for temperature <= 0 or shapes that do not fit. Source: Min et al. 2021, in the
-    card's didactic form; Ma et al. 2020b has dot products without temperature. Lesson: 11.
+    Errors: ValueError for temperature <= 0 or shapes that do not fit. Source: Min et al. 2021,
+    rebuilt from memory of the paper; Ma et al. 2020b has dot products without temperature. Lesson: 11.
     """
     if positions.ndim != 3 or guide.shape != (positions.shape[0], positions.shape[2]):
         raise ValueError(
@@ -34,7 +34,7 @@ class OwnMap(nn.Module):
     r"""Return where a modality looks by itself: $A_p = \mathrm{softmax}_p(w^\top \mathrm{relu}(U F_p))$.
 
     Shapes: [batch, position, dim] -> [batch, position], sum 1. Errors: ValueError for other shapes. Source:
-    Min et al. 2021, in the card's didactic form. Lesson: 11.
+    Min et al. 2021, rebuilt from memory of the paper. Lesson: 11.
     """
 
     def __init__(self, dim: int, *, hidden: int = 32) -> None:

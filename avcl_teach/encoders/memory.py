@@ -33,7 +33,7 @@ def write_step(
 
     g in 0 ... 1 opens the gate, e in 0 ... 1 says how much of what is there goes. With g = e = 1 this moves
     a slot to v as far as the key means it, with e = 0 it adds up. Source: Graves et al. 2014 (erase and add,
-    there an e for every feature), card D1 (gate). Lesson: 16.
+    there an e for every feature), the gate ours. Lesson: 16.
     """
     strength = gate[:, None] * w
     stays = 1 - strength * erase[:, None]
@@ -74,7 +74,7 @@ class KeyValueMemory(nn.Module):
     Shapes: x_key [batch, n, dim_key], x_value [batch, n, dim_value], x_query [batch, query, dim_key] ->
     [batch, query, dim]. mask [batch, n], True = a segment that is there; the others are never written.
     Errors: ValueError for sizes below 1, for other shapes, TypeError for a mask that is not Bool.
-    Source: card D1 (delayed association), a reconstruction: fixed learned addresses as in Zhang et al. 2017
+    Source: ours, made of known parts: fixed learned addresses as in Zhang et al. 2017
     (DKVMN), erase and add as in Graves et al. 2014, a write gate. Lesson: 16.
     """
 
@@ -155,7 +155,7 @@ class NearestMemory(nn.Module):
     oldest go first. Without top-k this is attention with one head.
     Shapes: as `KeyValueMemory`. A query that finds nothing reads zeros. Errors: ValueError for sizes below 1
     or other shapes, TypeError for a mask that is not Bool.
-    Source: card D1 (kNN memory); in the manner of Wu et al. 2022 (Memorizing Transformers), whose memory gets
+    Source: in the manner of Wu et al. 2022 (Memorizing Transformers), whose memory gets
     no gradient. Lesson: 16.
     """
 

@@ -16,7 +16,7 @@ class JointCoAttention(nn.Module):
     tanh is no softmax: no fused kernel exists, and the table C of step x step is stored.
     Shapes: a, v [batch, step, dim] -> the same. present [batch, step] (True = there) keeps padding out.
     Errors: ValueError for unequal shapes or fewer than 1 round.
-    Source: Duan et al. 2021; a reconstruction from the card of its idea, with J as the values, so that the
+    Source: Duan et al. 2021; a reconstruction from its idea, with J as the values, so that the
     unit does not depend on the number of steps. Survey 3.1, i. Lesson: 11.
     """
 

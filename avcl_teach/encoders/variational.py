@@ -103,7 +103,7 @@ class SharedDecoderVAE(nn.Module):
     Train on the sum over m of -ELBO of [x_a; x_v], plus d(q_a, q_v) = `gaussian_wasserstein2`. In evaluation
     z is the mean. `decode(z)` draws and sounds any latent, from whichever side it comes.
     Shapes: x_a [batch, n_a], x_v [batch, n_v] -> (from_a, from_v). Errors: ValueError for other shapes.
-    Source: Zhu et al. 2021b (card checked against the released code; there five layers, latent of 100,
+    Source: Zhu et al. 2021b (checked against the released code; there five layers, latent of 100,
     features of VGG networks; made small here); survey 3.1, auto-encoders vi. Lesson: 14.
     """
 
