@@ -8,7 +8,7 @@ from avcl_teach import world
 from avcl_teach.clips import Clips
 from avcl_teach.world import localization_probes as where
 from avcl_teach.world import probes
-from avcl_teach.world.audit import BOUNDS, audit_events, run_audit
+from avcl_teach.world.shortcuts import BOUNDS, audit_events, run_audit
 
 
 def test_no_shortcut_passes_its_bound():
@@ -19,7 +19,7 @@ def test_no_shortcut_passes_its_bound():
 
 def test_the_audit_catches_a_cheating_world():
     knobs = world.resolve("standard", colour_class_correlation=1.0)
-    from avcl_teach.world.audit import solo_features
+    from avcl_teach.world.shortcuts import solo_features
 
     train = solo_features(512, split="train", seed=0, knobs=knobs)
     test = solo_features(256, split="test", seed=0, knobs=knobs)
@@ -79,3 +79,20 @@ def test_iou_by_hand():
     a = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.2, 0.2]])
     b = torch.tensor([[0.25, 0.0, 0.75, 0.5], [0.0, 0.0, 1.0, 1.0], [float("nan")] * 4])
     assert torch.allclose(where.iou(a, b), torch.tensor([1 / 3, 1.0, 0.0]))
+
+
+def test_the_command_audits_every_layout(monkeypatch):
+    """The three audits have tests of their own; here only that all are in the report and any can break it."""
+    from avcl_teach.world import emotion_probes, long_audit
+    from avcl_teach.world import shortcuts as base
+
+    one = {"percent": 25.0, "low": 0, "high": 30, "chance": 25.0, "passed": True}
+    monkeypatch.setattr(base, "run_audit", lambda **_: {"passed": True, "checks": [{"name": "a", **one}]})
+    monkeypatch.setattr(long_audit, "audit_long", lambda: {"b": {k: one[k] for k in one if k != "low"}})
+    for passed in (True, False):  # and a second call works like the first
+        monkeypatch.setattr(
+            emotion_probes, "checks", lambda passed=passed: [{"name": "c", **one, "passed": passed}]
+        )
+        report = world.audit()
+        assert [check["name"] for check in report["checks"]] == ["a", "long: b", "c"]
+        assert report["passed"] is passed and all("low" in check for check in report["checks"])

@@ -31,7 +31,17 @@ __all__ = [
 
 
 def audit(**sizes: int) -> dict:
-    """Run the audit of shortcuts; see ``avcl_teach.world.audit``."""
-    from avcl_teach.world.audit import run_audit
+    """Run the audits of every layout: ``shortcuts.run_audit``, that of long and that of emotion scenes.
 
-    return run_audit(**sizes)
+    {"passed", "checks": [{name, percent, low, high, chance, passed}], ...}; ``sizes`` go to ``run_audit``.
+    About a minute and a half of processor time.
+    """
+    from avcl_teach.world.shortcuts import run_audit
+    from avcl_teach.world.emotion_probes import checks as emotions
+    from avcl_teach.world.long_audit import audit_long
+
+    report = run_audit(**sizes)
+    long = [{"name": f"long: {name}", "low": 0, **found} for name, found in audit_long().items()]
+    report["checks"] += [*long, *emotions()]
+    report["passed"] = all(check["passed"] for check in report["checks"])
+    return report

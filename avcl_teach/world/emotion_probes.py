@@ -8,7 +8,7 @@ import torch
 from avcl_teach.clips import Clips
 from avcl_teach.world import probes
 from avcl_teach.world.emotions import EMOTIONS, IRONIC
-from avcl_teach.world.knobs import Knobs
+from avcl_teach.world.knobs import Knobs, resolve
 from avcl_teach.world.render import render_batches
 from avcl_teach.world.scenes import sample_scenes
 from avcl_teach.world.splits import find_split
@@ -135,3 +135,23 @@ def audit_emotions(*, n_train: int, n_test: int, n_plans: int, seed: int, knobs:
         "valence from the mouth": mouth,
     }
     return {name: 100 * float(value) for name, value in found.items()}
+
+
+def checks(
+    *, n_train: int = 512, n_test: int = 384, n_plans: int = 1500, seed: int = 0, preset: str = "standard"
+) -> list[dict]:
+    """Run the audit and hold it against its bounds: [{name, percent, low, high, chance, passed}]."""
+    measured = audit_emotions(
+        n_train=n_train, n_test=n_test, n_plans=n_plans, seed=seed, knobs=resolve(preset)
+    )
+    return [
+        {
+            "name": name,
+            "percent": round(measured[name], 1),
+            "low": low,
+            "high": high,
+            "chance": 100 / len(EMOTIONS) if name.startswith("emotion") else 0.0,
+            "passed": bool(low <= measured[name] <= high),
+        }
+        for name, (low, high) in BOUNDS.items()
+    ]
