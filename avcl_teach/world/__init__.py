@@ -36,9 +36,9 @@ def audit(**sizes: int) -> dict:
     {"passed", "checks": [{name, percent, low, high, chance, passed}], ...}; ``sizes`` go to ``run_audit``.
     About a minute and a half of processor time.
     """
-    from avcl_teach.world.shortcuts import run_audit
     from avcl_teach.world.emotion_probes import checks as emotions
     from avcl_teach.world.long_audit import audit_long
+    from avcl_teach.world.shortcuts import run_audit
 
     report = run_audit(**sizes)
     long = [{"name": f"long: {name}", "low": 0, **found} for name, found in audit_long().items()]
