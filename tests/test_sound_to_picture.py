@@ -33,8 +33,8 @@ def test_sets_of_classes_never_read_the_labels_of_the_second_half(seen):
 
 
 @pytest.mark.parametrize("file", list(train_pictures.FILES))
-def test_stored_files_are_small_and_their_cards_say_how_they_came_about(file, root):
-    path = root / "data" / f"{file}.safetensors"
+def test_stored_files_are_small_and_their_cards_say_how_they_came_about(file):
+    path = stp.STORED.with_name(f"{file}.safetensors")
     assert path.stat().st_size < 2_000_000
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert {"command", "commit", "device", "levels", "runs"} <= set(card)
