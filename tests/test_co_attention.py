@@ -142,6 +142,10 @@ for name, (make, call) in FORMS.items():
     torch.testing.assert_close(compiled(a, v), call(a, v, module))
 look, a, v = encoders.RegionAttention(8, 2), torch.randn(2, 4, 8), torch.randn(2, 4, 3, 8)
 torch.testing.assert_close(torch.compile(look, fullgraph=True, backend="eager")(a, v), look(a, v))
+own, guide, there = encoders.OwnMap(8), torch.randn(2, 8), torch.ones(2, 4, dtype=torch.bool)
+for form, given in ((own, (a,)), (encoders.guided_map, (a, guide))):
+    compiled = torch.compile(form, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(*given, present=there), form(*given, present=there))
 """
     here = Path(__file__).parent
     done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
@@ -329,6 +333,22 @@ def test_own_map_ignores_padding():
     torch.testing.assert_close(own(padded, present=there)[:, :4], own(x))
     own(x)[:, 0].sum().backward()
     assert all(p.grad.any() for p in own.parameters())
+
+
+def test_maps_in_bf16_and_saved_weights_of_the_own_map(tmp_path):
+    torch.manual_seed(0)
+    own, other = encoders.OwnMap(D), encoders.OwnMap(D)
+    x, guide = randn(B, N_V, D), randn(B, D, seed=1)
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    other.load_state_dict(torch.load(tmp_path / "own.pt", weights_only=True))
+    assert torch.equal(own(x), other(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        low = own(x), encoders.guided_map(x, guide, temperature=0.5)
+    for y, z in zip(low, (own(x), encoders.guided_map(x, guide, temperature=0.5)), strict=True):
+        torch.testing.assert_close(y.float(), z, atol=0.02, rtol=0.05)
+        torch.testing.assert_close(y.float().sum(1), torch.ones(B), atol=0.01, rtol=0.01)
+    (own(x) * torch.arange(N_V)).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in own.parameters())
 
 
 def test_consistency_moves_the_own_map_alone():
