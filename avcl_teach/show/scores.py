@@ -47,6 +47,9 @@ def interval(
     return mean, float(mean - half), float(mean + half)
 
 
+NUMBER_IN = 0.5  # room for the number at the end of a bar
+
+
 @styled
 def bars(
     results: Mapping[str, Sequence[int | float] | tuple[int | float, int | float, int | float]],
@@ -83,7 +86,8 @@ def bars(
     ax.set_yticks(y, list(results))
     ax.set(xlabel=metric, ylim=(len(results) - 0.5, -0.5))
     ax.set_title(title or "", pad=6 if chance is None and ceiling is None else 20)
-    ax.set_xlim(min(0, stats[:, 1].min()), right * 1.1 or 1)
+    left, room = min(0, stats[:, 1].min()), NUMBER_IN / (ax.get_position().width * fig.get_figwidth())
+    ax.set_xlim(left, (left + (1.015 * right - left) / (1 - min(room, 0.5))) or 1)
     ax.tick_params(axis="y", length=0)
     return Drawing(fig, ax)
 
