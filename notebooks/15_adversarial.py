@@ -11,7 +11,7 @@
 #
 # You will have built two networks that learn by opposing each other, used them to hide which modality an embedding comes from, and to draw what is heard.
 #
-# > **Time:** 50 minutes, and 55 more for the checked exercises\
+# > **Time:** 50 minutes, and 75 more for the checked exercises\
 # > **Runs on:** 2 CPU cores in about 90 s with 0.7 GB of memory\
 # > **Survey:** section 3.1, generative adversarial networks, i to iv. **Needs:** lessons 02, 13 and 24
 
@@ -522,6 +522,40 @@ print("probe, reversal in one optimiser, less none:", found)
 #
 # - **AML** (Zheng et al. 2021a): a lifted structured loss (lesson 22), plus the adversary. Their score is not retrieval (as Table 1 has it) but *1:k matching*: which
 #   of $k$ candidates belongs to the query? Chance is $1/k$.
+#
+# ### Exercise 6: Join a task, a metric and an adversary
+# ★★☆ · 10 minutes
+#
+# The encoders pay `task + beta metric + gamma adversary`. The adversary is $D$'s own loss with modality labels **flipped**. Each player's
+# loss moves that player only.
+
+# %%
+def join_losses(
+    a: Float[Tensor, "n d"],
+    v: Float[Tensor, "n d"],
+    w: Float[Tensor, "d"],
+    task: Float[Tensor, ""],
+    metric: Float[Tensor, ""],
+    beta: float,
+    gamma: float,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Encoders' loss and D's, for D(x) = x.w, a logit, high for sounds (a).
+
+    D's loss, and the adversary, are means over both modalities, half and half.
+    """
+    # HINT 1: two terms each: a sound called a picture, a picture called a sound. D
+    # pays for being wrong, the encoders for D being right.
+    # HINT 2: whoever stands still is detached: w for the encoders, a and v for D.
+    # BEGIN SOLUTION
+    still, cut_a, cut_v = w.detach(), a.detach(), v.detach()
+    flipped = F.softplus(a @ still).mean() + F.softplus(-v @ still).mean()
+    L_D = (F.softplus(-cut_a @ w).mean() + F.softplus(cut_v @ w).mean()) / 2
+    return task + beta * metric + gamma * flipped / 2, L_D
+    # END SOLUTION
+    # ALTERNATIVE: binary_cross_entropy_with_logits on both batches, joined.
+
+# %%
+check("adversarial.join_losses", join_losses)
 
 # %%
 def matching(a, v, k, g):
@@ -616,6 +650,37 @@ print("both less both, wrong pictures:", found)
 #
 # > **What is meant:** samples of its distribution. To return training samples is a fault (measured below).
 #
+# ### Exercise 7: Price a picture drawn from a sound
+# ★★☆ · 10 minutes
+#
+# The generator's loss: fool $D$, and stay near the frame. The sound's encoder is frozen.
+
+# %%
+def price_drawing(
+    sound: Float[Tensor, "n k"],
+    noise: Float[Tensor, "n m"],
+    frame: Float[Tensor, "n p"],
+    E: Float[Tensor, "k c"],
+    W: Float[Tensor, "c+m p"],
+    w: Float[Tensor, "p"],
+    lam: float,
+) -> Float[Tensor, ""]:
+    """-E ln sigma(D(picture)) + lam * L1, the mean of |picture - frame|.
+
+    picture = [code, noise] W, code = tanh(sound E), D(x) = x.w. E gets no gradient.
+    """
+    # HINT 1: code, picture, logit: three lines. Which of them may not look back?
+    # HINT 2: torch.cat along dimension 1; detach the code, not the picture.
+    # BEGIN SOLUTION
+    picture = torch.cat([torch.tanh(sound @ E).detach(), noise], 1) @ W
+    return F.softplus(-(picture @ w)).mean() + lam * (picture - frame).abs().mean()
+    # END SOLUTION
+    # ALTERNATIVE: the code under torch.no_grad(); F.l1_loss(picture, frame).
+
+# %%
+check("adversarial.price_drawing", price_drawing)
+
+# %% [markdown]
 # ## iii. What the judge is told
 #
 # | condition | enters as | labels |
@@ -626,7 +691,7 @@ print("both less both, wrong pictures:", found)
 #
 # Sets come from **conformal prediction** (Athanasiadis et al. 2020): all classes that cannot be ruled out at a level of 90 %.
 #
-# ### Exercise 6: Tell the judge the class
+# ### Exercise 8: Tell the judge the class
 # ★★☆ · 8 minutes
 #
 # The projection discriminator (Miyato and Koyama 2018), from features on.
@@ -720,7 +785,7 @@ for arm in ("alone", "label", "prediction", "code + L1", "L1 alone"):
 #   sound. Mira et al. (2021) see the same when they take their critics away.
 # - A judge that also classifies wins recognition, not realism.
 #
-# ### Exercise 7 (open-ended): A better opponent
+# ### Exercise 9 (open-ended): A better opponent
 # ★★★ · 40 minutes
 #
 # Make the share of recognised pictures rise without more rounds: show $D$ real pictures with *wrong* codes as fakes, join two conditions, or

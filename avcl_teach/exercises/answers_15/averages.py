@@ -1,4 +1,4 @@
-"""Exercise 5 of lesson 15: a running mean of weights."""
+"""Exercise 4 of lesson 15: a running mean of weights."""
 
 import torch
 from jaxtyping import Float

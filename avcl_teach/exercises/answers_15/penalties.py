@@ -1,4 +1,4 @@
-"""Exercise 4 of lesson 15: the gradient penalty."""
+"""Exercise 3 of lesson 15: the gradient penalty."""
 
 import torch
 from jaxtyping import Float

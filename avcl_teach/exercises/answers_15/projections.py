@@ -1,4 +1,4 @@
-"""Exercise 6 of lesson 15: the projection discriminator."""
+"""Exercise 8 of lesson 15: the projection discriminator."""
 
 import torch
 from jaxtyping import Float, Int

@@ -1,4 +1,4 @@
-"""Exercise 3 of lesson 15: the gradient turned round."""
+"""Exercise 5 of lesson 15: the gradient turned round."""
 
 import torch
 from jaxtyping import Float
