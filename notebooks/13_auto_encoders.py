@@ -12,7 +12,7 @@
 # You will have built five ways to share a latent between sound and picture by reconstruction, and the measures that tell
 # what each of them shares.
 #
-# > **Time:** 55 minutes, and 50 more for the checked exercises\
+# > **Time:** 55 minutes, and 75 more for the checked exercises\
 # > **Runs on:** 2 CPU cores in about 80 s with 0.7 GB of memory\
 # > **Survey:** section 3.1, auto-encoders i to v. **Needs:** lessons 02, 10 and 25
 
@@ -26,7 +26,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -435,6 +435,35 @@ print("spread over clips:", [round(w, 2) for w in weights.std(0)[:, 0].tolist()]
 #
 # Reconstruction keeps large variances; a classifier on the same latent makes it keep what tells classes. *One*
 # classifier reads both modalities' latents, so classes have to lie in the same places.
+#
+# ### Exercise 5: Classify in the latent
+# ★☆☆ · 8 minutes
+#
+# `h[i, 0]` is the latent of sound $i$, `h[i, 1]` of its picture; both have the label `y[i]`.
+
+# %%
+def classified_loss(
+    h: Float[Tensor, "n 2 d"],
+    x_hat: Float[Tensor, "n 2 d"],
+    x: Float[Tensor, "n 2 d"],
+    W: Float[Tensor, "d k"],
+    y: Int[Tensor, "n"],
+    share: float,
+) -> Float[Tensor, ""]:
+    """Mean squared error of x_hat, plus share times the mean cross-entropy of the
+    2n logits h W. (Here x has as many numbers as h.)"""
+    # HINT 1: which of the tensors does the classifier read, and how many rows has it?
+    # HINT 2: F.cross_entropy wants rows of logits [2n, k] and one label a row, in the
+    # order in which flattening puts the rows.
+    # BEGIN SOLUTION
+    logits = (h @ W).flatten(0, 1)
+    classes = F.cross_entropy(logits, y.repeat_interleave(2))
+    return (x_hat - x).square().mean() + share * classes
+    # END SOLUTION
+    # ALTERNATIVE: the mean of two cross-entropies, one a modality.
+
+# %%
+check("auto_encoders.classified_loss", classified_loss)
 
 # %%
 def classifying():
@@ -454,6 +483,34 @@ def classified(model, batch):
 # $$L = \sum_m |x_m - \hat{x}_m|^2 + \lambda_1 |h_a - h_v|^2 + \lambda_2 \sum_{ij} \Big(s_{ij} - \tfrac1b\, h_a^i \cdot h_v^j\Big)^2 + \lambda_3 |h - \mathrm{sign}\, h|^2$$
 #
 # (from memory of the paper; $b$ bits).
+#
+# ### Exercise 6: Pull the latents of a pair together
+# ★☆☆ · 8 minutes
+#
+# The first two terms, for two modalities.
+
+# %%
+def agreeing_loss(
+    h_a: Float[Tensor, "n d"],
+    h_v: Float[Tensor, "n d"],
+    x_hat_a: Float[Tensor, "n p"],
+    x_a: Float[Tensor, "n p"],
+    x_hat_v: Float[Tensor, "n q"],
+    x_v: Float[Tensor, "n q"],
+    weight: float,
+) -> Float[Tensor, ""]:
+    """Both mean squared errors, plus weight times the mean over pairs of
+    |h_a - h_v|^2, a sum over the d numbers. Gradients reach both latents."""
+    # HINT 1: three numbers are added. Which of them has the weight?
+    # HINT 2: a squared length is a sum over one axis; the mean is over the other.
+    # BEGIN SOLUTION
+    own = F.mse_loss(x_hat_a, x_a) + F.mse_loss(x_hat_v, x_v)
+    return own + weight * (h_a - h_v).square().sum(1).mean()
+    # END SOLUTION
+    # ALTERNATIVE: d times F.mse_loss of the latents.
+
+# %%
+check("auto_encoders.agreeing_loss", agreeing_loss)
 
 # %%
 def aligned(model, batch):
@@ -495,7 +552,7 @@ for name, weight in (("pairs alone", 0.0), ("and labels", 1.0)):
 # > **What is meant:** $\hat{x}_{m \to n} = g_n(f_m(x_m))$, own ($m = n$) and cross, every decoder fed from every
 # > latent (Zheng et al. 2021b), or from the weak modality to the strong one alone (Rajan et al. 2021).
 #
-# ### Exercise 5: Aim at the other side
+# ### Exercise 7: Aim at the other side
 # ★★☆ · 10 minutes
 #
 # With linear decoders $D$: $\hat{x} = h D$. Four errors.
@@ -790,6 +847,32 @@ show.row(players)
 # > **What is meant:** every place of the latent looks up the other modality, and adds what it finds:
 # > $H' = H + \mathrm{MHA}(H, C, C)$, then $\hat{x} = g(H')$.
 #
+# ### Exercise 8: Look up the other side
+# ★★☆ · 10 minutes
+#
+# One head, a linear decoder $D$; keys $K$ and values $V$ made from the context already.
+
+# %%
+def conditioned_decoder(
+    H: Float[Tensor, "n t d"],
+    K: Float[Tensor, "n s d"],
+    V: Float[Tensor, "n s d"],
+    D: Float[Tensor, "d p"],
+) -> Float[Tensor, "n t p"]:
+    """x_hat = (H + A V) D: every step of the sound's latent H adds what it finds
+    among the s steps of the other side. A: softmax of scaled products, [n, t, s]."""
+    # HINT 1: whose weights add up to 1: those of one step of H, over the steps of K.
+    # HINT 2: products of d numbers spread like the root of d; take that out first.
+    # BEGIN SOLUTION
+    A = (H @ K.mT / H.shape[-1] ** 0.5).softmax(-1)
+    return (H + A @ V) @ D
+    # END SOLUTION
+    # ALTERNATIVE: F.scaled_dot_product_attention(H, K, V) for A V.
+
+# %%
+check("auto_encoders.conditioned_decoder", conditioned_decoder)
+
+# %% [markdown]
 # The task of the first cell: half of the sound's 16 time steps are hidden. Context $C$: 16 steps of motion, and one row of looks.
 
 # %%
@@ -922,7 +1005,7 @@ for name, space in mixed.items():
 # - A perfect score and nothing learnt. Released code has done this (attention to the paired item inside `forward`). **A query must be
 #   encoded without its partner**: `alone` sees to that here.
 #
-# ### Exercise 6 (open-ended): Close the gap and keep the pairs
+# ### Exercise 9 (open-ended): Close the gap and keep the pairs
 # ★★★ · 40 minutes
 #
 # Find a loss that has the MMD of deep CCA, the R@10 of deep CCA *and* the mAP of a classifier, or show what stands in the

@@ -1,4 +1,4 @@
-"""Exercise 5 of lesson 13: own and cross-reconstruction, each decoder with its own target."""
+"""Exercise 7 of lesson 13: own and cross-reconstruction, each decoder with its own target."""
 
 import torch
 from jaxtyping import Float
