@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from avcl_teach.encoders.attention import attention_weights
+
 
 def guided_map(
     positions: Float[Tensor, "batch position dim"],
@@ -70,8 +72,6 @@ def map_consistency(
 
 
 def _softmax(e: Tensor, present: Tensor | None) -> Tensor:
-    if present is None:
-        return e.softmax(1)
-    if present.shape != e.shape:
+    if present is not None and present.shape != e.shape:
         raise ValueError(f"expected present {list(e.shape)}, got {list(present.shape)}")
-    return e.masked_fill(~present, -float("inf")).softmax(1).nan_to_num()
+    return attention_weights(e, present)
