@@ -62,6 +62,15 @@ def softmax_over_clips(H, K, V, D):
     return (H + _weights(H, K, dim=0) @ V) @ D
 
 
+def root_of_the_steps(H, K, V, D):
+    return (H + (H @ K.mT / K.shape[1] ** 0.5).softmax(-1) @ V) @ D
+
+
+def cosines_for_products(H, K, V, D):
+    H_1, K_1 = (x / x.norm(dim=-1, keepdim=True) for x in (H, K))
+    return (H + (H_1 @ K_1.mT / H.shape[-1] ** 0.5).softmax(-1) @ V) @ D
+
+
 def root_missing(H, K, V, D):
     return (H + _weights(H, K, 1.0) @ V) @ D
 
@@ -120,6 +129,8 @@ CONDITIONS = Exercise(
         Mistake(
             root_missing, "Products of long vectors are large. What in the formula keeps them in bounds?"
         ),
+        Mistake(root_of_the_steps, "Over what does one product add up: over steps, or over features?"),
+        Mistake(cosines_for_products, "Make every key twice as long. Should the weights stay as they are?"),
         Mistake(divided_by_d, "By how much do products of d numbers spread: like d, or more slowly?"),
         Mistake(
             root_multiplied, "With more numbers, should the weights become sharper because of the factor?"
