@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,14 @@ from avcl_teach.world.splits import find_split
 
 @functools.cache
 def source_hash() -> str:
-    """Hash the source of the world, so that a changed world never reads an old world's clips."""
+    """Hash the source of the world, so that a changed world never reads an old world's clips.
+
+    Variants are not among it: what they make is kept under this hash and their own (``kept_variant``).
+    """
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), folder.parent / "storage.py"]):
+    paths = [path for path in folder.rglob("*.py") if "variants" not in path.parts]
+    for path in sorted([*paths, folder.parent / "storage.py"]):
         digest.update(path.relative_to(folder.parent).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -96,10 +100,35 @@ def load(
         "masks": masks,
     }
     path = world_folder() / f"{content_hash(found, **arguments, **knobs)}.safetensors"
+    return _kept(
+        path, lambda: render(found, **arguments, batch_size=batch_size, device=device, **knobs), device
+    )
+
+
+def kept_variant(
+    make: Callable[[], Clips],
+    *,
+    of: str | Path | Sequence[str | Path],
+    device: str | torch.device = "cpu",
+    **key: object,
+) -> Clips:
+    """Return the clips of a variant from the cache, or make and keep them, as ``load`` does.
+
+    ``of``: the source files of the variant (its ``__file__``) · ``key``: all else that the clips depend on, as
+    JSON values. Raises TypeError for a key that JSON cannot hold.
+    """
+    files = [of] if isinstance(of, (str, Path)) else list(of)
+    digest = hashlib.sha256(source_hash().encode() + json.dumps(key, sort_keys=True).encode())
+    for path in files:
+        digest.update(Path(path).name.encode() + Path(path).read_bytes())
+    return _kept(world_folder() / f"{digest.hexdigest()[:32]}.safetensors", make, device)
+
+
+def _kept(path: Path, make: Callable[[], Clips], device: str | torch.device) -> Clips:
     try:
         return Clips.load(path).to(device)
     except (FileNotFoundError, CorruptFileError):
-        clips = render(found, **arguments, batch_size=batch_size, device=device, **knobs)
+        clips = make()
     with contextlib.suppress(OSError):
         clips.save(path)
     return clips

@@ -1,0 +1,5 @@
+"""Table 1, living: every system declares itself, runs over seeds, and is told beside its chance and controls."""
+
+from avcl_teach.table1.declare import Claim, Outcome, System
+
+__all__ = ["Claim", "Outcome", "System"]

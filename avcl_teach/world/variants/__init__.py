@@ -1,0 +1,35 @@
+"""Variants of the world: the same scenes seen, heard or told in another way, each with its own truth and audit."""
+
+import importlib
+
+# name -> the module it lives in; a module is imported when one of its names is first used
+_HOME: dict[str, str] = {}
+
+# name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
+AUDITS: dict[str, str] = {}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a name from its module when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'avcl_teach.world.variants' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"avcl_teach.world.variants.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the names that are there, loaded or not."""
+    return sorted({*globals(), *__all__})
+
+
+def audit_variants() -> list[dict]:
+    """Run the audit of every variant; rows {name, percent, low, high, chance, passed}, names led by the variant."""
+    rows = []
+    for variant, home in AUDITS.items():
+        module, function = home.split(":")
+        found = getattr(importlib.import_module(f"avcl_teach.world.variants.{module}"), function)()
+        rows += [{**row, "name": f"{variant}: {row['name']}"} for row in found]
+    return rows
