@@ -23,7 +23,7 @@ sys.path[:0] = [str(TOOLS), str(Path(__file__).parent)]
 
 TYPED = (
     "clips", "comparison", "digits", "encoders", "features", "metrics", "objectives", "show", "speech",
-    "training", "video", "world",
+    "systems", "table1", "training", "video", "world",
 )  # fmt: skip
 
 # jaxtyping's shapes are checked at run time in every call of the package that a test makes

@@ -133,7 +133,6 @@ class MultiHeadAttention(nn.Module):
             )
 
 
-
 def _weights(
     q: Tensor, k: Tensor, mask: Tensor | None, causal: bool
 ) -> Float[Tensor, "batch head query key"]:

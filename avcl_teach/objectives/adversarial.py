@@ -17,9 +17,7 @@ from avcl_teach.objectives.pairwise import lift
 Judge = Callable[[Tensor], Tensor]  # what D says of a batch of samples: one logit each
 
 
-def discriminator_log_loss(
-    real: Float[Tensor, "*batch"], fake: Float[Tensor, "*other"]
-) -> Float[Tensor, ""]:
+def discriminator_log_loss(real: Float[Tensor, "*batch"], fake: Float[Tensor, "*other"]) -> Float[Tensor, ""]:
     """Tell real samples from generated ones: L_D = -E ln sigma(real) - E ln(1 - sigma(fake)).
 
     Binary cross-entropy of both kinds, added. Its floor for a given generator is ln 4 - 2 JS(p, q), reached

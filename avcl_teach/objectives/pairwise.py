@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def cosine_matrix(
-    a: Float[Tensor, "row dim"], v: Float[Tensor, "column dim"]
-) -> Float[Tensor, "row column"]:
+def cosine_matrix(a: Float[Tensor, "row dim"], v: Float[Tensor, "column dim"]) -> Float[Tensor, "row column"]:
     """Compare every row of a with every row of v: S_ij = cos(a_i, v_j), in float32 or finer.
 
     A row of zeros has cosine 0 with everything. Lesson: 02.

@@ -1,4 +1,4 @@
-"""Table 1, living: every system declares itself, runs over seeds, and is told beside its chance and controls."""
+"""Table 1, living: every system declares itself, runs over seeds, and stands beside chance and controls."""
 
 from avcl_teach.table1.declare import Claim, Outcome, System
 

@@ -13,7 +13,6 @@ from avcl_teach.storage import CorruptFileError, read_tensors, write_tensors
 KIND = "checkpoint"
 
 
-
 def save_tensors(
     path: str | os.PathLike, tensors: dict[str, Tensor], info: dict[str, Any] | None = None
 ) -> None:
@@ -44,8 +43,11 @@ def load_state(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     own = model.state_dict()
     faults = [f"missing {name}" for name in own if name not in tensors]
     faults += [f"unexpected {name}" for name in tensors if name not in own]
-    faults += [f"{name}: expected shape {tuple(own[name].shape)}, found {tuple(tensors[name].shape)}"
-               for name in own if name in tensors and own[name].shape != tensors[name].shape]
+    faults += [
+        f"{name}: expected shape {tuple(own[name].shape)}, found {tuple(tensors[name].shape)}"
+        for name in own
+        if name in tensors and own[name].shape != tensors[name].shape
+    ]
     if faults:
         shown = "; ".join(faults[:6]) + (f"; and {len(faults) - 6} more" if len(faults) > 6 else "")
         raise ValueError(f"expected the weights of this {type(model).__name__}, found others: {shown}")
@@ -87,8 +89,10 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
             elif value is None or isinstance(value, bool | int | float):
                 numbers[f"{index}.{name}"] = value
             else:
-                raise ValueError(f"expected tensors and numbers in the state of {type(optimizer).__name__}, "
-                                 f"got {name} of type {type(value).__name__}")
+                raise ValueError(
+                    f"expected tensors and numbers in the state of {type(optimizer).__name__}, "
+                    f"got {name} of type {type(value).__name__}"
+                )
     return tensors, numbers
 
 

@@ -48,8 +48,10 @@ def batches(
 
 def gather(data: Sequence[Any], index: Int[Tensor, "batch"], device: torch.device) -> tuple[Tensor, ...]:
     """Return the rows `index` of every array (tensor, NumPy array or memory map) on `device`."""
-    rows = (x[index.to(x.device)] if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x[index.numpy()]))
-            for x in data)
+    rows = (
+        x[index.to(x.device)] if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x[index.numpy()]))
+        for x in data
+    )
     return tuple(x.to(device, non_blocking=True) for x in rows)
 
 

@@ -114,8 +114,8 @@ def kept_variant(
 ) -> Clips:
     """Return the clips of a variant from the cache, or make and keep them, as ``load`` does.
 
-    ``of``: the source files of the variant (its ``__file__``) · ``key``: all else that the clips depend on, as
-    JSON values. Raises TypeError for a key that JSON cannot hold.
+    ``of``: the source files of the variant (its ``__file__``) · ``key``: all else that the clips depend on,
+    as JSON values. Raises TypeError for a key that JSON cannot hold.
     """
     files = [of] if isinstance(of, (str, Path)) else list(of)
     digest = hashlib.sha256(source_hash().encode() + json.dumps(key, sort_keys=True).encode())

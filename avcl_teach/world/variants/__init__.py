@@ -1,4 +1,4 @@
-"""Variants of the world: the same scenes seen, heard or told in another way, each with its own truth and audit."""
+"""Variants of the world: scenes seen, heard or told in another way, each with its own truth and audit."""
 
 import importlib
 
@@ -26,7 +26,7 @@ def __dir__() -> list[str]:
 
 
 def audit_variants() -> list[dict]:
-    """Run the audit of every variant; rows {name, percent, low, high, chance, passed}, names led by the variant."""
+    """Run the audit of every variant: rows {name, percent, low, high, chance, passed}."""
     rows = []
     for variant, home in AUDITS.items():
         module, function = home.split(":")
