@@ -6,7 +6,8 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "authoring", "budgets", "clips", "comparison", "digits", "doctor", "downloads", "encoders", "exercises",
-    "features", "metrics", "objectives", "samples", "show", "speech", "training", "video", "world",
+    "features", "metrics", "objectives", "samples", "show", "speech", "systems", "table1", "training", "video",
+    "world",
 )  # fmt: skip
 _NAMES = {
     "Clips": "avcl_teach.clips",

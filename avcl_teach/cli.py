@@ -1,4 +1,4 @@
-"""The command line: `avcl doctor`, `avcl exercises`, `avcl world audit`, `avcl world show`."""
+"""The command line: `avcl doctor`, `exercises`, `table1`, `world audit`, `world show`."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from avcl_teach.table1.command import table1
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the audio-visual lessons.")
 world_app = typer.Typer(no_args_is_help=True, help="Audit the world and look at it.")
 app.add_typer(world_app, name="world")
+app.command()(table1)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 

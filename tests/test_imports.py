@@ -31,6 +31,8 @@ COMPUTE = (
     "world",
     "exercises",
     "downloads",
+    "systems",
+    "table1",
 )
 
 
