@@ -5,9 +5,9 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "authoring", "budgets", "clips", "comparison", "digits", "doctor", "downloads", "encoders", "exercises",
-    "features", "metrics", "objectives", "samples", "show", "speech", "systems", "table1", "training", "video",
-    "world",
+    "authoring", "budgets", "clips", "comparison", "datasets", "digits", "doctor", "downloads", "encoders",
+    "exercises", "features", "metrics", "objectives", "samples", "show", "speech", "systems", "table1",
+    "training", "video", "world",
 )  # fmt: skip
 _NAMES = {
     "Clips": "avcl_teach.clips",
