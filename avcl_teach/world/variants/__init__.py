@@ -3,10 +3,16 @@
 import importlib
 
 # name -> the module it lives in; a module is imported when one of its names is first used
-_HOME: dict[str, str] = {}
+_HOME: dict[str, str] = {
+    "speech_clips": "speech_view",
+    "speech_sounds": "speech_view",
+    "render_speech": "speech_view",
+}
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
-AUDITS: dict[str, str] = {}
+AUDITS: dict[str, str] = {
+    "speech": "speech_audit:audit_speech",
+}
 
 __all__ = list(_HOME)
 
