@@ -7,11 +7,17 @@ _HOME: dict[str, str] = {
     "speech_clips": "speech_view",
     "speech_sounds": "speech_view",
     "render_speech": "speech_view",
+    "spoken_emotions": "sentences",
+    "with_sentences": "sentences",
+    "as_text": "sentences",
+    "say": "sentences",
+    "WORDS": "sentences",
 }
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
 AUDITS: dict[str, str] = {
     "speech": "speech_audit:audit_speech",
+    "sentences": "sentences:audit",
 }
 
 __all__ = list(_HOME)
