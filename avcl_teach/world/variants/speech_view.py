@@ -48,7 +48,7 @@ def render_speech(
 ) -> Clips:
     """Render talking mouths: a pure function of (seed, split, index).
 
-    ``extra``: words [clip, slot] (numbers of `speech_words.WORDS`) · word_s [clip, slot, 2] · speaker [clip] ·
+    ``extra``: words [clip, slot] (numbers of `speech_words.WORDS`) · word_s [clip, slot, 2] · speaker,
     f0_hz [clip] · sound [clip, frame] (number of `speech_words.SOUNDS`, one more = silence) · vowel [clip,
     frame] (-1 = none) · mouth [clip, frame, 2], height and width, 0 to 1 · index [clip].
     Errors: ValueError for an unknown split or a size below 16. Lesson: 37.

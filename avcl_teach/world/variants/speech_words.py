@@ -33,15 +33,17 @@ SILENT = len(SOUNDS)
 SPEAKERS = {"train": range(28), "val": range(28, 34), "test": range(34, 40)}
 TIE = 0.8  # correlation of how high a voice is with how small a head is
 
-# F1, F2, F3 in hertz; mouth height and width, 0 to 1; level of voice and of breath; below 0 = pressed shut
+# F1, F2, F3 in hertz; mouth height and width, 0 to 1; a height below 0 = pressed shut
 _VOWEL = {
-    "i": (290, 2250, 2950, 0.30, 0.95), "e": (480, 1900, 2600, 0.52, 0.80), "a": (760, 1300, 2550, 1.00, 0.66),
-    "o": (500, 900, 2450, 0.62, 0.28), "u": (310, 750, 2350, 0.26, 0.08),
-}  # fmt: skip
+    "i": (290, 2250, 2950, 0.30, 0.95),
+    "e": (480, 1900, 2600, 0.52, 0.80),
+    "a": (760, 1300, 2550, 1.00, 0.66),
+    "o": (500, 900, 2450, 0.62, 0.28),
+    "u": (310, 750, 2350, 0.26, 0.08),
+}
 _LOCUS = {"lips": (250, 950, 2250), "tongue": (280, 1750, 2650), "teeth": (280, 1150, 2350)}
 _SHAPE = {"lips": (-0.30, 0.52), "tongue": (0.14, 0.62), "teeth": (0.06, 0.58)}
 _VOICE = {"m": 0.55, "n": 0.55, "b": 0.18, "d": 0.18, "v": 0.40}  # other consonants: none
-_HISS = {"s": 1.0, "f": 0.5, "v": 0.3}
 
 
 class Speech(NamedTuple):
