@@ -12,12 +12,17 @@ _HOME: dict[str, str] = {
     "as_text": "sentences",
     "say": "sentences",
     "WORDS": "sentences",
+    "load_two_ears": "two_ears",
+    "mirror": "two_ears",
+    "render_two_ears": "two_ears",
+    "to_two_ears": "two_ears",
 }
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
 AUDITS: dict[str, str] = {
     "speech": "speech_audit:audit_speech",
     "sentences": "sentences:audit",
+    "two ears": "two_ears_audit:checks",
 }
 
 __all__ = list(_HOME)

@@ -30,7 +30,7 @@ WINDOW_S = 0.25
 
 
 def azimuth_of(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the azimuth in radians of a place x in the picture (0 left edge, 1 right edge): 60 deg (2 x - 1).
+    """Return the azimuth in radians of a place x in the picture (0 left, 1 right edge): 60 deg (2 x - 1).
 
     >>> azimuth_of(torch.tensor([0.5, 1.0])).rad2deg()
     tensor([ 0.0000, 60.0000])
@@ -46,8 +46,8 @@ def delay_s(azimuth: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def level_db(
     azimuth: Float[Tensor, "*shape"], frequency_hz: Float[Tensor, "freq"]
 ) -> Float[Tensor, "*shape freq"]:
-    """Return how much louder the right ear hears than the left: 6 sin(theta) dB, from a fifth of it at 0 Hz to
-    all of it at 1.5 kHz and above."""
+    """Return how much louder the right ear hears than the left, in dB: 6 sin(theta), of which a fifth at 0 Hz
+    and all at 1.5 kHz and above."""
     share = ILD_AT_0_HZ + (1 - ILD_AT_0_HZ) * (frequency_hz / ILD_FULL_HZ).clamp(max=1)
     return ILD_DB * azimuth.sin()[..., None] * share
 
@@ -112,10 +112,10 @@ def render_two_ears(
     masks: bool = False,
     **knobs: object,
 ) -> Clips:
-    """Render clips with two ears: waveform [clip, 2, sample], left first; pictures as `world.render` has them.
+    """Render clips with two ears: waveform [clip, 2, sample], left first; pictures as in `world.render`.
 
-    Stems are kept, [clip, object, 2, sample]; extra truth: azimuth [clip, object, time] in radians (NaN for no
-    object; held where an object is not seen), noise [clip, 2, sample], as loud at both ears and not the same.
+    Stems are kept, [clip, object, 2, sample]; extra truth: azimuth [clip, object, time] in radians (NaN for
+    no object; held where an object is not seen), noise [clip, 2, sample], as loud at both ears, not the same.
     Errors: as `world.render`. Lesson: 39.
     """
     clips = render(
@@ -134,7 +134,7 @@ def load_two_ears(
     size_px: int = 64,
     **knobs: object,
 ) -> Clips:
-    """Return clips of `render_two_ears` from the cache, rendered first where they are not there. Lesson: 39."""
+    """Return clips of `render_two_ears` from the cache, rendered first where there are none. Lesson: 39."""
     found = as_indices(indices)
     arguments = {"split": split, "seed": seed, "layout": layout, "size_px": size_px}
     chosen = dataclasses.asdict(resolve(preset, **knobs))

@@ -1,4 +1,4 @@
-"""What the audit of two-eared clips asks: the side is in the difference of the ears, and nowhere else in sound."""
+"""Audit of two-eared clips: the side is in the difference of the ears, and nowhere else in the sound."""
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ def level_difference_db(clips: Clips) -> np.ndarray:
 
 
 def checks(*, n: int = 256) -> list[dict]:
-    """Return the rows of the audit (chance 50 %): the side from the sum of the ears, from their levels, and from
-    the middle of what moves in the picture."""
+    """Return the rows of the audit (chance 50 %): the side from the sum of the ears, and from their levels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
