@@ -36,7 +36,9 @@ def cut_folds(
     30.
     """
     if not len(x_a) == len(x_v) == len(labels) == len(fold):
-        raise ValueError(f"expected as many rows everywhere, got {[len(x) for x in (x_a, x_v, labels, fold)]}")
+        raise ValueError(
+            f"expected as many rows everywhere, got {[len(x) for x in (x_a, x_v, labels, fold)]}"
+        )
     for k in fold.unique().tolist():
         out = fold == k
         sides = []
@@ -89,5 +91,7 @@ def _individuals(n: int, split: str, preset: str, seed: int) -> Int[Tensor, "cli
     from avcl_teach.world.knobs import resolve
     from avcl_teach.world.scenes import sample_scenes
 
-    scenes = sample_scenes(range(n), knobs=resolve(preset), split=world.find_split(split, seed=seed), seed=seed)
+    scenes = sample_scenes(
+        range(n), knobs=resolve(preset), split=world.find_split(split, seed=seed), seed=seed
+    )
     return torch.as_tensor(scenes.instance[:, 0])
