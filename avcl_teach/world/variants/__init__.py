@@ -4,6 +4,14 @@ import importlib
 
 # name -> the module it lives in; a module is imported when one of its names is first used
 _HOME: dict[str, str] = {
+    "render_captions": "captions",
+    "spell": "captions",
+    "true_of": "captions",
+    "draw_people": "identities",
+    "realized_rho": "identities",
+    "render_people": "identities",
+    "draw_moods": "music",
+    "render_music": "music",
     "speech_clips": "speech_view",
     "speech_sounds": "speech_view",
     "render_speech": "speech_view",
