@@ -65,7 +65,7 @@ def squared_distances(a: Float[Tensor, "n dim"], v: Float[Tensor, "m dim"]) -> F
 def triplet_of_distances(
     D: Float[Tensor, "batch batch"], labels: Int[Tensor, "batch"] | None = None, *, margin: float | int = 0.2
 ) -> Float[Tensor, ""]:
-    """Take the mean of [D_ii - D_ij + margin]_+ over all j whose label differs from i's (default: all j != i).
+    """Take the mean of [D_ii - D_ij + margin]_+ over all j whose label differs from i's (default: j != i).
 
     Only the diagonal holds positives; labels forbid negatives, they make no positives. Errors: ValueError for
     a table that is not square, or other labels. Lesson: 33.

@@ -51,7 +51,7 @@ def weak_cross_entropy(
 ) -> Float[Tensor, ""]:
     r"""Ask of each clip and class whether the pooled score says what the clip's label says.
 
-    $$L = -\frac{1}{BC} \sum_{i,c} \big[ y_{ic} \ln \sigma(z_{ic}) + (1 - y_{ic}) \ln(1 - \sigma(z_{ic})) \big]$$
+    $$L = -\frac{1}{BC} \sum_{i,c} y_{ic} \ln \sigma(z_{ic}) + (1 - y_{ic}) \ln(1 - \sigma(z_{ic}))$$
 
     with z from `pool_segments`. Scores are raw: one sigmoid, here, after the pooling. A clip may have
     several events or none. Errors: as `pool_segments`, and ValueError for labels of another shape.

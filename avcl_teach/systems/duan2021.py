@@ -1,11 +1,11 @@
-"""Duan et al. 2021: fuse, let the joint code look back at sound and picture, and repeat with the same weights.
+"""Duan et al. 2021: fuse, let sound and picture look at the joint code, and repeat with the same weights.
 
 Task and construction (verified from the abstract): audio-visual event localization by joint co-attention,
 applied recursively, "progressively" better. The unit's formula is a reconstruction (`JointCoAttention`,
 lesson 11). 76.2 % as the survey prints it. Kept: attention asked by the joint code, one shared unit,
-recursion, LSTMs over time. Shrunk: 32 dimensions, 8 segments; each picture the maximum over its 4 x 4 regions.
-Faults avoided: new weights in each round (an unfair comparison of depths); attention over the batch instead of
-time; a loss with a sigmoid inside fed with softmax outputs, as in the released code of the AVE baseline
+recursion, LSTMs over time. Shrunk: 32 dimensions, 8 segments; each picture the maximum over its regions.
+Faults avoided: new weights in each round (an unfair comparison of depths); attention over the batch instead
+of time; a loss with a sigmoid inside fed with softmax outputs, as in the released code of the AVE baseline
 (verified there; lesson 33 shows what it costs). Lesson: 33.
 """
 

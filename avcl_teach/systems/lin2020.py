@@ -38,7 +38,7 @@ ABOUT = System(
     labels_used="a class or none for every segment (arm weak: classes of the clip)",
     paired="sound and picture of one segment",
     survey_row="Sound Localization | Semi-supervised | CE | AVE | 76.8",
-    correction="the task is event localization in time; 76.8 is the fully supervised number, 70.2 the weak one",
+    correction="the task is event localization in time; 76.8 is fully supervised, the weak number is 70.2",
     kept="regions as tokens, sound as query, keys of neighbouring segments, the instance map",
     claims=(
         Claim("regions help: attention over regions beats their mean", "paper", "mean_of_regions"),
