@@ -24,6 +24,10 @@ _HOME: dict[str, str] = {
     "mirror": "two_ears",
     "render_two_ears": "two_ears",
     "to_two_ears": "two_ears",
+    "crop_frames": "panoramas",
+    "load_panoramas": "panoramas",
+    "render_panoramas": "panoramas",
+    "rotate": "panoramas",
 }
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
@@ -31,6 +35,7 @@ AUDITS: dict[str, str] = {
     "speech": "speech_audit:audit_speech",
     "sentences": "sentences:audit",
     "two ears": "two_ears_audit:checks",
+    "panorama": "panoramas_audit:checks",
 }
 
 __all__ = list(_HOME)

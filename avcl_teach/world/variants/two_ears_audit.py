@@ -19,7 +19,7 @@ def level_difference_db(clips: Clips) -> np.ndarray:
 
 
 def checks(*, n: int = 256) -> list[dict]:
-    """Return the rows of the audit (chance 50 %): the side from the sum of the ears, and from their levels."""
+    """Return the rows of the audit: the side from the sum of the ears, and from their levels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
