@@ -1,4 +1,4 @@
-"""Audit of the talking mouths: no word from a shortcut, every word from its sound, not every one from sight."""
+"""Audit of the talking mouths: no word from a shortcut, all from their sound, not all from sight."""
 
 from __future__ import annotations
 
