@@ -4,6 +4,11 @@ import importlib
 
 # name -> the module it lives in; a module is imported when one of its names is first used
 _HOME: dict[str, str] = {
+    "load_views": "views",
+    "render_views": "views",
+    "band_posterior": "concerts",
+    "draw_concerts": "concerts",
+    "render_concerts": "concerts",
     "render_captions": "captions",
     "spell": "captions",
     "true_of": "captions",
@@ -32,6 +37,8 @@ _HOME: dict[str, str] = {
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
 AUDITS: dict[str, str] = {
+    "views": "view_audit:audit_views",
+    "concerts": "view_audit:audit_concerts",
     "speech": "speech_audit:audit_speech",
     "sentences": "sentences:audit",
     "two ears": "two_ears_audit:checks",

@@ -2,7 +2,8 @@
 
 A view is a re-render and no edited copy: a cropped one is drawn sharp at its own scale, a shifted one shows
 what came before or after, a retuned player is played again. Its truth is as exact as that of the first, and
-every view has noise, echoes and sensor of its own, so that two views share the scene and nothing else.
+every view has noise, echoes, sensor and (but for plain ones) recording level of its own, so that two views
+share the scene and nothing else.
 """
 
 import dataclasses
@@ -33,6 +34,7 @@ SIDE = 0.75
 MAX_SHIFT_FRAMES = 2
 SEMITONES = (-5, -4, -3, -2, 2, 3, 4, 5)
 HUE = (0.2, 0.8)
+LEVEL_DB = 8.0
 _NEW_NOISE = 1 << 32  # added to a scene's index for each view: all random noise is drawn anew
 
 
@@ -42,6 +44,7 @@ class Change(NamedTuple):
     hue: Float[np.ndarray, "clip"]
     frames: Float[np.ndarray, "clip"]
     semitones: Float[np.ndarray, "clip"]
+    level_db: Float[np.ndarray, "clip"]
     corner: Float[np.ndarray, "clip 2"]
     side: float
 
@@ -66,7 +69,7 @@ def render_views(
     first object · "hue" all colours turned by 0.2 to 0.8 of the circle · "time" 1 or 2 frames earlier or
     later in the same performance · "pitch" all players 2 to 5 semitones up or down. What a view does is drawn
     from (seed, split, index, place among the views). Extra truth: scene, view, hue, shift_s, semitones,
-    corner [clip, 2] (x, y) and side of the window, in sides of the whole picture. Other truth is the
+    level_db, corner [clip, 2] (x, y) and side of the window, in sides of the whole picture. Other truth is the
     view's own: boxes and masks in the crop, notes on its clock (an onset before it began is negative).
     Errors: ValueError for an unknown view, layout (solo and scene have views), knob or size. Lesson: 31.
     """
@@ -113,6 +116,7 @@ def draw_change(scenes: Scenes, k: int, parts: Sequence[str]) -> Change:
         hue=(HUE[0] + (HUE[1] - HUE[0]) * u[:, 0]) * ("hue" in parts),
         frames=steps[choice(u[:, 1], len(steps))] * float("time" in parts),
         semitones=np.array(SEMITONES)[choice(u[:, 2], len(SEMITONES))] * float("pitch" in parts),
+        level_db=LEVEL_DB * (2 * u[:, 5] - 1) * bool(parts),
         corner=_corner(scenes, u[:, 3:5]) if side < 1 else np.zeros((len(scenes), 2)),
         side=side,
     )
@@ -149,7 +153,9 @@ def _one_view(scenes: Scenes, k: int, parts: Sequence[str], knobs: Knobs, how: d
     """Render one view of every scene: change the scene, render it whole, cut window and stretch."""
     change = draw_change(scenes, k, parts)
     changed = retuned(recoloured(scenes, change.hue), change.semitones)
-    changed = dataclasses.replace(changed, index=scenes.index + k * _NEW_NOISE)
+    changed = dataclasses.replace(
+        changed, index=scenes.index + k * _NEW_NOISE, gain_db=scenes.gain_db + change.level_db[:, None]
+    )
     whole_px = round(how["size_px"] / change.side)
     clips = render_scenes(changed, **{**how, "size_px": whole_px}, meta=meta | _names())
     clips = view_truth.cut_window(clips, torch.as_tensor(change.corner), size_px=how["size_px"])
@@ -162,6 +168,7 @@ def _one_view(scenes: Scenes, k: int, parts: Sequence[str], knobs: Knobs, how: d
         "hue": _real(change.hue),
         "shift_s": _real(change.frames / knobs.frame_rate_hz),
         "semitones": _real(change.semitones),
+        "level_db": _real(change.level_db),
         "corner": _real(np.round(change.corner * whole_px) / whole_px),
         "side": torch.full((len(scenes),), change.side),
     }
