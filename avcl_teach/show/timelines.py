@@ -89,7 +89,12 @@ def _bars(ax: Any, rows: Mapping, names: Sequence[str], duration_s: float) -> No
             colour = PALETTE[c % len(PALETTE)]
             ax.barh(y, width, 0.72, left=left, color=colour, edgecolor="white", linewidth=1)
             ink = "white" if colour in DARK else "black"
-            place = {"ha": "center", "va": "center", "fontsize": 8, "clip_on": True}
+            place = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 8 if stop - start > 1 else 6,
+                "clip_on": True,
+            }
             ax.text(left + width / 2, y, names[c], color=ink, **place)
         ax.axhline(y + 0.5, color=GREY, linewidth=0.4)
     ax.set(xlim=(0, duration_s), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)), xlabel="time (s)")

@@ -1,5 +1,6 @@
 """What the systems of event localization share: small encoders, training, and the outcome of a run."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import torch
@@ -42,9 +43,14 @@ def over_none(logits: Tensor) -> Tensor:
     return logits[..., :-1] - logits[..., -1:]
 
 
+@functools.lru_cache(maxsize=3)
+def _draw(n_train: int, n_test: int, seed: int) -> Events:
+    return world_events(n_train, n_test, seed=seed, n_val=2)
+
+
 def load(seed: int, sizes: Mapping[str, int]) -> Events:
-    """Draw the clips of a seed: its own world, train and test."""
-    return world_events(sizes["n_train"], sizes["n_test"], seed=seed, n_val=2)
+    """Draw the clips of a seed: its own world, train and test (those of the last three are kept)."""
+    return _draw(sizes["n_train"], sizes["n_test"], seed)
 
 
 def fit(

@@ -85,9 +85,16 @@ def train(
     return _events.fit(net, segment_loss, data, seed=seed, device=device, **sizes), data
 
 
+def measure(
+    net: JointLocalizer, data: Events, *, arm: str = "paper", device: str | torch.device = "cpu"
+) -> Outcome:
+    """Measure a trained arm."""
+    return _events.outcome(partial(_events.localize, net, device=device), data)
+
+
 def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and measure one arm."""
     net, data = train(seed, arm=arm, budget=budget, device=device)
-    return _events.outcome(partial(_events.localize, net, device=device), data)
+    return measure(net, data, arm=arm, device=device)

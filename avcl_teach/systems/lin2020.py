@@ -23,6 +23,7 @@ from avcl_teach.encoders.transformers import TransformerBlock
 from avcl_teach.metrics.maps import covered_share, pointing_accuracy
 from avcl_teach.objectives.multiple_instances import weak_cross_entropy
 from avcl_teach.systems import _events
+from avcl_teach.systems._events import localize
 from avcl_teach.table1.declare import Claim, Outcome, System
 
 ABOUT = System(
@@ -127,16 +128,25 @@ def train(
     return _events.fit(net, loss, data, seed=seed, device=device, **sizes), data
 
 
-def run(
-    seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
+def measure(
+    net: InstanceTransformer, data: Events, *, arm: str = "paper", device: str | torch.device = "cpu"
 ) -> Outcome:
-    """Train and measure one arm; extra also holds how often the map points at the thing, and its chance."""
-    net, data = train(seed, arm=arm, budget=budget, device=device)
+    """Measure a trained arm; extra also holds how often the map points at the thing, and its chance."""
     extra = {}
     if arm != "mean_of_regions":
         test = data.test
         with torch.no_grad():
             M = net.maps(test.x_a.to(device), test.x_v.to(device)).cpu()
-        extra = {"pointing": float(pointing_accuracy(M, test.cover)),
-                 "pointing_chance": float(covered_share(test.cover))}  # fmt: skip
-    return _events.outcome(partial(_events.localize, net, device=device), data, **extra)
+        extra = {
+            "pointing": float(pointing_accuracy(M, test.cover)),
+            "pointing_chance": float(covered_share(test.cover)),
+        }
+    return _events.outcome(partial(localize, net, device=device), data, **extra)
+
+
+def run(
+    seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
+) -> Outcome:
+    """Train and measure one arm."""
+    net, data = train(seed, arm=arm, budget=budget, device=device)
+    return measure(net, data, arm=arm, device=device)

@@ -12,6 +12,7 @@ Without labels two things are still told, and no more: the share of segments tha
 after training the name of each of eight clusters.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -146,11 +147,25 @@ def train(
     return _events.fit(net, loss, data, seed=seed, device=device, **sizes), data
 
 
+def answerer(
+    net: nn.Module, data: Events, *, arm: str = "paper", device: str | torch.device = "cpu"
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what maps (sound, regions) to (answers, how sure) for a trained arm."""
+    if arm in ("paper", "weak"):
+        return partial(_events.localize, net, device=device)
+    return ClusterLocalizer(net, data, means=arm == "mean_triplet", device=device)
+
+
+def measure(
+    net: nn.Module, data: Events, *, arm: str = "paper", device: str | torch.device = "cpu"
+) -> Outcome:
+    """Measure a trained arm."""
+    return _events.outcome(answerer(net, data, arm=arm, device=device), data)
+
+
 def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and measure one arm."""
     net, data = train(seed, arm=arm, budget=budget, device=device)
-    if arm in ("paper", "weak"):
-        return _events.outcome(partial(_events.localize, net, device=device), data)
-    return _events.outcome(ClusterLocalizer(net, data, means=arm == "mean_triplet", device=device), data)
+    return measure(net, data, arm=arm, device=device)
