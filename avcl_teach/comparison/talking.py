@@ -125,17 +125,19 @@ def train_speech(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G, D = SpeechGenerator(), Critics()
-    idle = arm == "no critics"
-    if idle:
-        D = nn.Linear(1, 1)
     settings = {"lr_generator": 2e-3, "lr_discriminator": 5e-4, "betas": (0.5, 0.99), "average": 0.95} | how
-    if not idle:
-        duel = fit_two(G, D, losses.generator, losses.critics, data[:2], steps=steps, batch_size=batch_size,
-                       seed=seed, device=device, **settings)  # fmt: skip
-    else:
-        duel = fit_two(G, D, losses.generator, lambda G, D, b: 0 * D.weight.sum(), data[:2], steps=steps,
-                       batch_size=batch_size, seed=seed, device=device, **settings)  # fmt: skip
+    second = losses.critics
+    if "critics" not in losses.weights:  # one player is left: the same loop and optimiser, an idle opponent
+        D, second = nn.Linear(1, 1), _idle
+    duel = fit_two(
+        G, D, losses.generator, second, data[:2], steps=steps, batch_size=batch_size, seed=seed,
+        device=device, **settings,
+    )  # fmt: skip
     return duel.averaged, duel
+
+
+def _idle(G: SpeechGenerator, D: nn.Module, batch: Sequence[Tensor]) -> Tensor:
+    return 0 * D.weight.sum()
 
 
 @torch.no_grad()
@@ -158,7 +160,7 @@ def judge_speech(
     """Score generated speech: WER, WER from strangers' faces, distances to the true speech.
 
     "Frechet" compares log spectra of single moments, as levels of 8 bands and ripple in 4: true speech,
-    through the same vocoder, against generated; "Frechet, true" is half of the true clips against the other half.
+    through the same vocoder, against generated; "Frechet, true": half of the true clips against the others.
     Lesson: 37.
     """
     device = next(G.parameters()).device

@@ -52,7 +52,7 @@ def train_long(arm: str, *, steps: int, seed: int = 0, commit: str = "") -> dict
     torch.set_num_threads(1)
     _, ear = stored_listeners()
     data = talking.talk("train", SIZES["n_train"], seed=seed)
-    G, duel = talking.train_speech(arm, data, ear, steps=steps, seed=seed)
+    G, duel = talking.train_speech(arm, data, ear, steps=steps, seed=seed, average=0.99)
     path = write_tensors(FOLDER / SPEECH, _named(G=G), {})
     command = f"--arm '{arm}' --steps {steps} --seed {seed}"
     return _write(path, {"command": command, "arm": arm, "steps": steps, "seed": seed, "data": SIZES,

@@ -56,8 +56,8 @@ class SpeechGenerator(nn.Module):
     """Turn frames of a mouth into sound, frame by frame: 40 ms a frame, neighbours blended.
 
     Transposed convolutions in time lift each frame to four spectra of 129 log magnitudes; the spectra, with
-    phases that `sound_of` finds for them, overlap-add to the waveform (inverse STFT). The paper's decoder emits
-    samples itself; magnitudes are what a minute of a processor can learn.
+    phases that `sound_of` finds for them, overlap-add to the waveform (inverse STFT). The paper's
+    decoder emits samples itself; magnitudes are what a minute of a processor can learn.
     Source: after Mira et al. 2021 (reconstruction, shrunk). Lesson: 37.
     """
 
