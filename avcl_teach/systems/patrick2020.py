@@ -1,0 +1,153 @@
+"""GDT (Patrick et al. 2020): for every transformation, choose to be invariant to it or to tell it apart.
+
+Verified in the released code: four versions of a clip (as it is, shifted, reversed, both) in one batch;
+heads 512 -> 256, unit length, tau 0.07; an invariant version is a positive, a distinctive one a negative.
+From memory: that distinctiveness wins where the order matters. Shrunk: windows of 8 steps of a quarter
+second, d = 32, 4 time slots; AdamW for SGD, 300 steps of 64 windows; both sides learn (keys are detached in
+the release); shift and reversal act on the series of step features (a reconstruction: reversal within a
+quarter second is not seen). Avoided: one modality reversed alone, temperature applied twice, a window's
+versions among the positives and the negatives at once. Lesson: 31.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from avcl_teach.comparison.view_steps import Steps, concert_steps, crops
+from avcl_teach.encoders.step_towers import StepTower
+from avcl_teach.metrics.transfer import top1
+from avcl_teach.objectives import info_nce
+from avcl_teach.objectives.transformations import gdt
+from avcl_teach.systems import _self_supervised as shared
+from avcl_teach.table1 import Claim, Outcome, System
+from avcl_teach.world.knobs import CLASSES
+from avcl_teach.world.variants.concerts import band_posterior
+
+N_STEPS, SHIFT, PER_CLASS = 8, 4, 16
+DRUM = CLASSES.index("drum")
+# arm -> is a shifted, is a reversed window the same thing? None: versions are not shown at all
+ARMS = {
+    "paper": (False, False),
+    "invariant": (True, True),
+    "shift told apart": (False, True),
+    "reversal told apart": (True, False),
+    "base": None,
+}
+ABOUT = System(
+    name="patrick2020",
+    paper="Patrick, Asano, Kuznetsova et al. 2020: GDT",
+    key="patrick2020",
+    lesson="31",
+    task="action recognition",
+    metric="top-1, fine-tuned",
+    protocol=f"picture tower fine-tuned on windows of 2 s told {PER_CLASS} labels of each of 8 bands, step "
+    f"chosen on val; individuals never met in training; wrong partner: {shared.CONTROL}",
+    chance="1 / 8 bands",
+    ceiling="the band most probable given the four instruments of the window, told without error",
+    labels_used="none in pretraining",
+    paired="sound and picture of one window, in the same version",
+    survey_row="Patrick 2020 | NCE | Semi-Supervised | ACC 88.5/95.2/72.8 | ESC-50/UCF101/HMDB51",
+    correction="Self-supervised. 95.2 and 72.8 are fine-tuned, from pretraining on 65 million videos (IG65M); "
+    "Kinetics-400 gives 90.9 and 62.3. 88.5 is a linear probe. Temporal alignment is one choice of several.",
+    kept="all four versions of a window in one batch; a choice for each transformation; negatives of a batch",
+    claims=(
+        Claim("Telling versions apart helps where time counts.", "paper", "invariant", "when"),
+        Claim("Invariance helps where time does not count.", "invariant", "paper"),
+        Claim("Telling versions apart helps, against showing none.", "paper", "base", "when"),
+    ),
+    arms=tuple(ARMS),
+    mark="verified",
+    unit="%",
+)
+SIZES = {
+    "quick": {"n_train": 256, "n_test": 128, "steps": 20, "batch_size": 32, "tune_steps": 10},
+    "cpu": {"n_train": 1024, "n_test": 1024, "steps": 300, "batch_size": 64, "tune_steps": 60},
+    "gpu": {"n_train": 8192, "n_test": 2048, "steps": 1500, "batch_size": 256, "tune_steps": 200},
+}
+
+
+class Towers(nn.Module):
+    """Hold f and g with time slots, and a head each; heads serve pretraining alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.v = (StepTower(shared.N_FEATURES[k], width=32, slots=4) for k in "av")
+        self.head_a, self.head_v = (
+            nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32)) for _ in range(2)
+        )
+
+    def forward(
+        self, x_a: Float[Tensor, "batch step feature_a"], x_v: Float[Tensor, "batch step feature_v"]
+    ) -> tuple[Tensor, Tensor]:
+        """Return both sides in the common space."""
+        return self.head_a(self.a(x_a)), self.head_v(self.v(x_v))
+
+
+def four_versions(
+    x: Float[Tensor, "clip step feature"], first: Int[Tensor, "clip"]
+) -> Float[Tensor, "version clip n_steps feature"]:
+    """Cut windows from step `first`: as it is, shifted by SHIFT steps, reversed, shifted and reversed."""
+    base, shifted = crops(x, first, N_STEPS), crops(x, first + SHIFT, N_STEPS)
+    return torch.stack([base, shifted, base.flip(1), shifted.flip(1)])
+
+
+def same_table(shift: bool, reversal: bool) -> Bool[Tensor, "version version"]:
+    """Say which of the four versions count as one thing, given what is the same under each change."""
+    eye, ones = torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool)
+    return torch.kron(ones if reversal else eye, ones if shift else eye)
+
+
+def pretrain(train: Steps, *, arm: str = "paper", seed: int = 0, **sizes: int) -> Towers:
+    """Train both towers without labels, on the device of the data; sizes: steps, batch_size."""
+
+    def loss(model: Towers, batch: tuple[Tensor, ...]) -> Tensor:
+        last = batch[0].shape[1] - N_STEPS - SHIFT
+        first = 2 * torch.randint(last // 2 + 1, (len(batch[0]),), device=batch[0].device)
+        if ARMS[arm] is None:
+            return info_nce(*model(*(crops(x, first, N_STEPS) for x in batch)))
+        versions = [four_versions(x, first) for x in batch]
+        a, v = model(*(x.flatten(0, 1) for x in versions))
+        n = len(versions[0])
+        return gdt(a.unflatten(0, (n, -1)), v.unflatten(0, (n, -1)), same=same_table(*ARMS[arm]))
+
+    return shared.fit(shared.drawn(Towers, seed), loss, (train.x_a, train.x_v), seed=seed, lr=2e-3, **sizes)
+
+
+def windows(data: Steps, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Cut one window of each concert: sound, picture, band, place of its one drum shot (else -1), players."""
+    g = torch.Generator().manual_seed(seed)
+    shot = torch.randint((data.x_a.shape[1] - N_STEPS) // 2 + 1, (data.n_clips,), generator=g)
+    first = 2 * shot.to(data.y.device)
+    players = crops(data.instrument[..., None], first // 2, N_STEPS // 2)[..., 0]
+    drum = players == DRUM
+    when = torch.where(drum.sum(1) == 1, drum.int().argmax(1), -1)
+    return crops(data.x_a, first, N_STEPS), crops(data.x_v, first, N_STEPS), data.y, when, players
+
+
+def run(
+    seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
+) -> Outcome:
+    """Pretrain and judge one arm. Errors: ValueError for an arm or budget that is not there."""
+    shared.check_choice(arm, ABOUT.arms, budget, SIZES)
+    sizes = dict(SIZES[budget])
+    data = concert_steps(sizes.pop("n_train"), sizes.pop("n_test"), seed=seed)
+    train, val, test = (shared.on(cut, device) for cut in (data.train, data.val, data.test))
+    tune = {"steps": sizes.pop("tune_steps"), "seed": seed}
+    model = pretrain(train, arm=arm, seed=seed, **sizes)
+    wrong = pretrain(shared.wrongly_paired(train, seed=seed), arm=arm, seed=seed, **sizes)
+    cut = [windows(part, seed=seed) for part in (train, val, test)]
+    band, sound = [(v, y) for _, v, y, _, _ in cut], [(a, y) for a, _, y, _, _ in cut]
+    when = [[(x[t >= 0], t[t >= 0]) for x, t in ((c[k], c[3]) for c in cut)] for k in (1, 0)]
+    few = min(2 * PER_CLASS, int(when[0][0][1].bincount().min()))
+    return shared.outcome(
+        lambda m: shared.tuned_at(m.v, band, PER_CLASS, **tune),
+        {"pretrained": model, "wrong partners": wrong, "untrained": shared.drawn(Towers, seed).to(device)},
+        chance=1 / data.n_classes,
+        ceiling=top1(band_posterior(cut[2][4].cpu()), test.y.cpu()),
+        extra={
+            "linear": shared.probe_at(model.v, band, PER_CLASS, seed=seed),
+            "sound, linear": shared.probe_at(model.a, sound, PER_CLASS, seed=seed),
+            "when": shared.probe_at(model.v, when[0], few, seed=seed),
+            "when, sound": shared.probe_at(model.a, when[1], few, seed=seed),
+        },
+    )
