@@ -10,7 +10,7 @@ did is done here by the truth: a hit is any picture that the caption is true of.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,36 +48,44 @@ ABOUT = System(
 )
 SIZES = {
     "quick": {"n_train": 60, "n_test": 60, "n_val": 20, "steps": 25},
-    "cpu": {"n_train": 400, "n_test": 200, "n_val": 100, "steps": 350},
+    "cpu": {"n_train": 400, "n_test": 200, "n_val": 100, "steps": 600},
     "gpu": {"n_train": 2000, "n_test": 200, "n_val": 100, "steps": 3000},
 }
 IMAGES_A_BATCH, TAKES = 12, 5
 
 
 class SpectrogramEncoder(nn.Module):
-    """See a log-mel as a picture: three strided convolutions, mean over the frames that are there, linear."""
+    """See a log-mel as a picture: three convolutions as high as the picture, pooled over the frames there are."""
 
-    def __init__(self, dim: int = 128, *, width: int = 16) -> None:
+    def __init__(self, dim: int = 128, *, width: int = 96) -> None:
         super().__init__()
-        widths = (1, width, 2 * width, 4 * width)
-        self.down = nn.ModuleList(
-            nn.Conv2d(i, o, 5, stride=2, padding=2) for i, o in zip(widths, widths[1:], strict=False)
-        )
-        self.norm = nn.ModuleList(nn.GroupNorm(4, n) for n in widths[1:])
-        self.along = nn.Conv1d(4 * width * 5, 128, 5, padding=2)
+        self.convs = nn.ModuleList(
+            [nn.Conv1d(40, width, 7, stride=2, padding=3), nn.Conv1d(width, 128, 5, stride=2, padding=2),
+             nn.Conv1d(128, 128, 5, padding=2)]
+        )  # fmt: skip
         self.last = nn.Linear(256, dim)
+        self.register_buffer("scale", torch.tensor([[0.0], [1.0]]).repeat(1, 40))
+
+    def standardise(self, x_a: Float[Tensor, "batch 40 frame"], n_frames: Int[Tensor, "batch"]) -> None:
+        """Take mean and deviation of every band over the frames of the training captions."""
+        x = x_a.transpose(1, 2)[_there(n_frames, x_a.shape[2])]
+        self.scale.copy_(torch.stack([x.mean(0), x.std(0)]))
 
     def forward(
         self, x_a: Float[Tensor, "batch 40 frame"], n_frames: Int[Tensor, "batch"]
     ) -> Float[Tensor, "batch dim"]:
-        """Embed captions; frames from n_frames on are not looked at by the pooling."""
-        x = ((x_a[..., : int(n_frames.max())] + 6) / 3)[:, None]
-        for down, norm in zip(self.down, self.norm, strict=True):
-            x = F.relu(norm(down(x)))
-        h = F.relu(self.along(x.flatten(1, 2)))  # [batch, 128, frame / 8]
-        there = (torch.arange(h.shape[2], device=h.device) < (n_frames / 8).ceil()[:, None])[:, None]
+        """Embed captions; what comes after the last frame is neither looked at nor pooled."""
+        h = (x_a[..., : int(n_frames.max())] - self.scale[0, :, None]) / self.scale[1, :, None]
+        for conv in self.convs:
+            h = F.relu(conv(h * _there(n_frames, h.shape[2])[:, None]))
+            n_frames = n_frames if conv.stride[0] == 1 else (n_frames + 1) // 2
+        there = _there(n_frames, h.shape[2])[:, None]
         mean = (h * there).sum(2) / there.sum(2)
         return self.last(torch.cat([mean, (h * there).amax(2)], 1))
+
+
+def _there(n: Int[Tensor, "batch"], length: int) -> Bool[Tensor, "batch length"]:
+    return torch.arange(length, device=n.device) < n[:, None]
 
 
 class DualSpeechImage(nn.Module):
@@ -105,6 +113,7 @@ def train(
     """Train on batches of 12 pictures with all their captions."""
     torch.manual_seed(seed)
     model, one, objective, done = DualSpeechImage(), data.train, loss_of(arm), [0]
+    model.f.standardise(one.x_a, one.n_frames)
 
     def loss(model: DualSpeechImage, batch: tuple[Tensor, ...]) -> Tensor:
         (which,) = batch

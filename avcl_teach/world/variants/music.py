@@ -113,6 +113,8 @@ def music_scenes(moods: dict[str, np.ndarray], *, split: str, seed: int, knobs: 
         ],
         axis=-1,
     )
+    parts = scenes.parts.copy()
+    parts[:, 2:, 0] = 4 / 3  # second colours of the body's own hue
     place = scenes.place.copy()
     place[:, 2:] = np.stack([np.array([[0.28, 0.72]]) + 0 * u[:, :2], 0.5 + 0.1 * (u[:, 13:15] - 0.5)], axis=-1)
     return dataclasses.replace(
@@ -129,6 +131,7 @@ def music_scenes(moods: dict[str, np.ndarray], *, split: str, seed: int, knobs: 
         timbre=timbre,
         gain_db=gain_db,
         colour=colour,
+        parts=parts,
         place=place,
         velocity=scenes.velocity * 0.5,
     )
