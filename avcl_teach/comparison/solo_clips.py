@@ -34,6 +34,11 @@ class Solos:
         """Take some of the clips."""
         return Solos(**{name: x[rows] for name, x in vars(self).items()})
 
+    @property
+    def grey(self) -> Float[Tensor, "clip time 32 32"]:
+        """Return the frames without colour, 0 to 1; made in parts, since floats take four times the room."""
+        return torch.cat([part.float().mean(2) / 255 for part in self.frames.split(_CHUNK)])
+
     def to(self, device: str | torch.device) -> "Solos":
         """Move everything to a device."""
         return Solos(**{name: x.to(device) for name, x in vars(self).items()})

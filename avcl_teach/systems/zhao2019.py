@@ -84,7 +84,7 @@ class MovingPixels(nn.Module):
 
 def differences(clips: Solos) -> Float[Tensor, "clip time 32 32"]:
     """Subtract the grey frame before, times 4, so that movement has the size of a picture; 0 at the start."""
-    grey = clips.frames.float().mean(2) / 255
+    grey = clips.grey
     return F.pad(GAIN * (grey[:, 1:] - grey[:, :-1]), (0, 0, 0, 0, 1, 0))
 
 

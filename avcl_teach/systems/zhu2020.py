@@ -22,7 +22,7 @@ from avcl_teach.table1 import Claim, Outcome, System
 ABOUT = System(
     name="zhu2020",
     paper="Zhu and Rahtu 2020",
-    key="zhu2020cof",
+    key="zhu2020",
     lesson="35",
     task="Sound separation",
     metric="SDR",
@@ -107,8 +107,7 @@ class OpponentFilter(nn.Module):
 
 def views(clips: Solos) -> tuple[Tensor, Tensor]:
     """Return the trunk's maps of one picture and the dynamic image in grey, about -1 to 1."""
-    grey = clips.frames.float().mean(2, keepdim=True) / 255
-    return base.trunk_maps(clips), dynamic_image(grey) / 4
+    return base.trunk_maps(clips), dynamic_image(clips.grey[:, :, None]) / 4
 
 
 def train(seed: int, arm: str, sizes: dict, device: str | torch.device = "cpu"):

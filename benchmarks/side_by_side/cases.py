@@ -1,6 +1,6 @@
 """Every comparison there is, by its key. A case builds its own inputs."""
 
-from benchmarks.side_by_side import encoder_cases, objective_cases
+from benchmarks.side_by_side import encoder_cases, objective_cases, separation_cases
 from benchmarks.side_by_side.case import (
     Case,
     agreement,
@@ -24,7 +24,7 @@ __all__ = [
     "time_at_most",
 ]
 
-CASES = (*objective_cases.CASES, *encoder_cases.CASES)
+CASES = (*objective_cases.CASES, *encoder_cases.CASES, *separation_cases.CASES)
 BY_KEY = {case.key: case for case in CASES}
 PEERS = (
     objective_cases.PML,
@@ -37,6 +37,7 @@ PEERS = (
     "faiss",
     "torch.topk",
     *encoder_cases.PEERS,
+    *separation_cases.PEERS,
 )
 FLOORS = (objective_cases.FLOOR, objective_cases.SCALED_FLOOR)  # less than the whole job
 LESS_TO_DO = ("open_clip", "info_nce_of_unit_rows")  # rows of length 1 taken as they are: another gradient
