@@ -75,7 +75,9 @@ def captioned_pairs(
     for name, n in {"n_train": n_train, "n_val": n_val, "n_test": n_test}.items():
         if n < 2:
             raise ValueError(f"expected {name} >= 2, got {n}")
-    cuts = [_cut(n, split, per_image, seed) for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True)]
+    cuts = [
+        _cut(n, split, per_image, seed) for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True)
+    ]
     return Captioned(*cuts)
 
 
@@ -95,9 +97,15 @@ def _cut(n: int, split: str, per_image: int, seed: int) -> CaptionSplit:
                         n_mels=N_MELS)  # fmt: skip
             e = clips.extra
             parts.append(
-                {"x_a": x.half(), "n_frames": e["n_samples"] // HOP_LENGTH + 1, "image": e["image"],
-                 "clause": e["clause"], "words": e["words"], "x_v": reader(clips.frames[::per_image, 0]).half(),
-                 "facts": e["facts"][::per_image]}  # fmt: skip
+                {
+                    "x_a": x.half(),
+                    "n_frames": e["n_samples"] // HOP_LENGTH + 1,
+                    "image": e["image"],
+                    "clause": e["clause"],
+                    "words": e["words"],
+                    "x_v": reader(clips.frames[::per_image, 0]).half(),
+                    "facts": e["facts"][::per_image],
+                }  # fmt: skip
             )
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, {}
 

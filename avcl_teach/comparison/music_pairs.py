@@ -116,7 +116,9 @@ def picture_features(frames: Tensor) -> Float[Tensor, "clip 46"]:
     E = motion_energy(frames)[:, 1:].sqrt()
     spectrum = torch.fft.rfft(E - E.mean(1, keepdim=True)).abs()[:, 1:13]
     spectrum = spectrum / spectrum.sum(1, keepdim=True).clamp_min(1e-6)
-    return torch.cat([hist, colour, E.mean(1, keepdim=True), E.std(1, keepdim=True), autocorrelation(E, 15), spectrum], 1)
+    return torch.cat(
+        [hist, colour, E.mean(1, keepdim=True), E.std(1, keepdim=True), autocorrelation(E, 15), spectrum], 1
+    )
 
 
 class Tagger(nn.Module):

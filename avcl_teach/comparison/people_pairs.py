@@ -53,9 +53,7 @@ class People:
     test: PeopleSplit
 
     def __repr__(self) -> str:
-        sizes = ", ".join(
-            f"{n} {getattr(self, n).n_people} x {getattr(self, n).n_samples}" for n in SPLITS
-        )
+        sizes = ", ".join(f"{n} {getattr(self, n).n_people} x {getattr(self, n).n_samples}" for n in SPLITS)
         return f"People(people x clips: {sizes}; voice and face vectors of {DIM})"
 
     def to(self, device: str | torch.device) -> "People":
@@ -75,7 +73,9 @@ def people_pairs(
     for name, n in {"n_train": n_train, "n_val": n_val, "n_test": n_test, "n_samples": n_samples}.items():
         if n < 2:
             raise ValueError(f"expected {name} >= 2, got {n}")
-    found = [_cut(n, split, n_samples, seed) for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True)]
+    found = [
+        _cut(n, split, n_samples, seed) for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True)
+    ]
     maps = {side: identity_map(found[0][side], found[0]["person"]) for side in ("x_a", "x_v")}
     cuts = []
     for cut in found:
@@ -147,7 +147,9 @@ def face_crops(clips) -> Float[Tensor, "clip feature"]:
     step = torch.linspace(-1, 1, CROP_PX)
     x = middle[..., 0, None] + half[..., None] * step
     y = middle[..., 1, None] + half[..., None] * step
-    grid = torch.stack([x[:, :, None].expand(n, t, CROP_PX, CROP_PX), y[..., None].expand(n, t, CROP_PX, CROP_PX)], -1)
+    grid = torch.stack(
+        [x[:, :, None].expand(n, t, CROP_PX, CROP_PX), y[..., None].expand(n, t, CROP_PX, CROP_PX)], -1
+    )
     grid = (2 * grid - 1).flatten(0, 1).nan_to_num()
     out = F.grid_sample(clips.frames.flatten(0, 1).float() / 255, grid, align_corners=False)
     return out.unflatten(0, (n, t)).mean(1).flatten(1)
@@ -162,13 +164,22 @@ def _cut(n: int, split: str, n_samples: int, seed: int) -> dict[str, Tensor]:
         parts = []
         for start in range(0, n, 32):
             clips = identities.render_people(
-                range(start, min(n, start + 32)), split=split, seed=seed, n_samples=n_samples, frame_rate_hz=2.0
+                range(start, min(n, start + 32)),
+                split=split,
+                seed=seed,
+                n_samples=n_samples,
+                frame_rate_hz=2.0,
             )
             e = clips.extra
             parts.append(
-                {"x_a": voice_statistics(clips.mono), "x_v": face_crops(clips), "person": e["person"],
-                 "attribute": e["attribute"], "voice_traits": e["voice_traits"],
-                 "face_traits": e["face_traits"]}  # fmt: skip
+                {
+                    "x_a": voice_statistics(clips.mono),
+                    "x_v": face_crops(clips),
+                    "person": e["person"],
+                    "attribute": e["attribute"],
+                    "voice_traits": e["voice_traits"],
+                    "face_traits": e["face_traits"],
+                }  # fmt: skip
             )
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, {}
 

@@ -1,6 +1,6 @@
 """A frozen reader of the captioned pictures, trained once on labels: it stands for an ImageNet network.
 
-    python -m avcl_teach.comparison.scene_reader --out avcl_teach/weights     # about a minute
+python -m avcl_teach.comparison.scene_reader --out avcl_teach/weights     # about a minute
 """
 
 import argparse

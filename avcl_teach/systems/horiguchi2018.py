@@ -122,9 +122,7 @@ def evaluate(S: Float[Tensor, "voice face"], cut: PeopleSplit) -> dict[str, floa
     return {name: 100 * x for name, x in found.items()}
 
 
-def run(
-    seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu"
-) -> Outcome:
+def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     if arm not in ARMS or budget not in SIZES:
         raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")

@@ -128,9 +128,7 @@ def train(
     return model
 
 
-def run(
-    seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu"
-) -> Outcome:
+def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     if arm not in ARMS or budget not in SIZES:
         raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")

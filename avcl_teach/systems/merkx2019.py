@@ -164,9 +164,7 @@ def evaluate(
     return {"c2i": c2i, "i2c": i2c, "mean": (c2i + i2c) / 2}
 
 
-def run(
-    seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu"
-) -> Outcome:
+def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     if arm not in ARMS or budget not in SIZES:
         raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")

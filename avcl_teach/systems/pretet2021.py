@@ -104,9 +104,7 @@ def structure(x: Float[Tensor, "batch feature"], z: Float[Tensor, "batch dim"]) 
     return ((d_x.sign() - d_z.sign()).detach() * -d_z).mean()
 
 
-def train(
-    data: Music, *, arm: str, steps: int, seed: int, device: str | torch.device = "cpu"
-) -> MusicVideo:
+def train(data: Music, *, arm: str, steps: int, seed: int, device: str | torch.device = "cpu") -> MusicVideo:
     """Train one arm; keep the weights of the best R@10 on val."""
     torch.manual_seed(seed)
     x_a, x_v = sound_of(data.train, arm), data.train.x_v
@@ -116,7 +114,9 @@ def train(
         a, v = model.embed(*batch)
         if arm.endswith("match or not"):
             y = torch.eye(len(a), device=a.device)
-            return F.binary_cross_entropy_with_logits(model.judge(a, v), y, pos_weight=y.new_tensor(len(a) - 1.0))
+            return F.binary_cross_entropy_with_logits(
+                model.judge(a, v), y, pos_weight=y.new_tensor(len(a) - 1.0)
+            )
         within = structure(batch[0][:32], a[:32]) + structure(batch[1][:32], v[:32])
         return violating_triplets(a @ v.T) + 0.2 * within
 
@@ -146,9 +146,7 @@ def evaluate(S: Float[Tensor, "sound picture"], *, k: int = 10) -> dict[str, flo
     return {"v2a": v2a, "a2v": a2v, "mean": (v2a + a2v) / 2}
 
 
-def run(
-    seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu"
-) -> Outcome:
+def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     if arm not in ARMS or budget not in SIZES:
         raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")

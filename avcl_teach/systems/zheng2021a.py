@@ -71,7 +71,9 @@ class Matcher(nn.Module):
         self.shared = nn.Sequential(
             nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Dropout(0.1), nn.Linear(width, dim), nn.Tanh()
         )
-        self.task = nn.Sequential(nn.Linear((k + 1) * dim, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, k))
+        self.task = nn.Sequential(
+            nn.Linear((k + 1) * dim, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, k)
+        )
 
     def voice(self, x_a: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch dim"]:
         """Embed voices."""
@@ -102,12 +104,14 @@ def line_up(
     return every.gather(1, order[..., None].expand(-1, -1, own.shape[1])), place
 
 
-def train(
-    data: People, *, arm: str, steps: int, seed: int, device: str | torch.device = "cpu"
-) -> Matcher:
+def train(data: People, *, arm: str, steps: int, seed: int, device: str | torch.device = "cpu") -> Matcher:
     """Train generator with task head against the discriminator, batches of 50 distinct people."""
     torch.manual_seed(seed)
-    G, D, one = Matcher(k=10 if arm == ARMS[2] else 2), ModalityDiscriminator(32, n_hidden=0, dropout=0.1), data.train
+    G, D, one = (
+        Matcher(k=10 if arm == ARMS[2] else 2),
+        ModalityDiscriminator(32, n_hidden=0, dropout=0.1),
+        data.train,
+    )
     gamma = 0.0 if arm == ARMS[1] else GAMMA
 
     def generator_loss(G: Matcher, D: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
@@ -131,9 +135,7 @@ def train(
 
 
 @torch.no_grad()
-def choices(
-    G: Matcher, cut: PeopleSplit, *, seed: int, n: int = 4000, order: Tensor | None = None
-) -> float:
+def choices(G: Matcher, cut: PeopleSplit, *, seed: int, n: int = 4000, order: Tensor | None = None) -> float:
     """Let the task head make n choices of each direction; return the percent that is right.
 
     `order`: what stands in each clip's place when it is the right answer (wrong partners), None for itself.
@@ -156,9 +158,7 @@ def choices(
     return 100 * sum(right) / 2
 
 
-def run(
-    seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu"
-) -> Outcome:
+def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     if arm not in ARMS or budget not in SIZES:
         raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")

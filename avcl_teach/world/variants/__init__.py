@@ -37,6 +37,9 @@ _HOME: dict[str, str] = {
 
 # name of a variant -> "module:function" of its audit; each returns rows as ``world.audit`` holds them
 AUDITS: dict[str, str] = {
+    "captions": "retrieval_audit:audit_captions",
+    "identities": "retrieval_audit:audit_people",
+    "music": "retrieval_audit:audit_music",
     "views": "view_audit:audit_views",
     "concerts": "view_audit:audit_concerts",
     "speech": "speech_audit:audit_speech",

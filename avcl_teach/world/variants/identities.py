@@ -92,7 +92,9 @@ def people_scenes(
     )
     face, voice = (np.repeat(people[name], n_samples, axis=0)[:, None] for name in ("face", "voice"))
     u = uniforms(seed, split, index, "people-meeting", 8)[:, None]
-    at = {f: face[..., k] for k, (_, f) in enumerate(TIES)} | {v: voice[..., k] for k, (v, _) in enumerate(TIES)}
+    at = {f: face[..., k] for k, (_, f) in enumerate(TIES)} | {
+        v: voice[..., k] for k, (v, _) in enumerate(TIES)
+    }
     timbre = scenes.timbre | {
         "register": 4.4 * at["pitch"] + spread(u[..., 0], -1.0, 1.0) - 2.0,
         "vocal_tract": np.clip(1.02 + 0.08 * at["vocal tract"], 0.75, 1.35),
@@ -171,7 +173,9 @@ def render_people(
 
 
 def realized_rho(
-    voice: Float[Tensor, "person trait"], face: Float[Tensor, "person trait"], attribute: Int[Tensor, "person"]
+    voice: Float[Tensor, "person trait"],
+    face: Float[Tensor, "person trait"],
+    attribute: Int[Tensor, "person"],
 ) -> Float[Tensor, "trait"]:
     """Correlate tied traits within the attribute: its two means are taken out first. Lesson: 30."""
     out = []

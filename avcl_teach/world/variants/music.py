@@ -50,7 +50,9 @@ def draw_moods(
     e = np.stack([generator(seed, split, int(i), "music-error").standard_normal((3, 2)) for i in index])
     mood = spread(u[:, :2], -1, 1)
     heard, seen = (np.clip(mood + ERROR * e[:, k], -1.2, 1.2) for k in (0, 1))
-    beat_s, beat_seen_s = (0.48 * np.exp(-0.38 * x[:, 0] + 0.05 * e[:, 2, k]) for k, x in enumerate((heard, seen)))
+    beat_s, beat_seen_s = (
+        0.48 * np.exp(-0.38 * x[:, 0] + 0.05 * e[:, 2, k]) for k, x in enumerate((heard, seen))
+    )
     return {
         "index": index,
         "mood": mood,
@@ -116,7 +118,9 @@ def music_scenes(moods: dict[str, np.ndarray], *, split: str, seed: int, knobs: 
     parts = scenes.parts.copy()
     parts[:, 2:, 0] = 4 / 3  # second colours of the body's own hue
     place = scenes.place.copy()
-    place[:, 2:] = np.stack([np.array([[0.28, 0.72]]) + 0 * u[:, :2], 0.5 + 0.1 * (u[:, 13:15] - 0.5)], axis=-1)
+    place[:, 2:] = np.stack(
+        [np.array([[0.28, 0.72]]) + 0 * u[:, :2], 0.5 + 0.1 * (u[:, 13:15] - 0.5)], axis=-1
+    )
     return dataclasses.replace(
         scenes,
         cls=cls,
@@ -152,13 +156,23 @@ def tune(
         lasts = step * np.clip(0.72 - 0.25 * heard[1] + rng.uniform(-0.05, 0.05), 0.3, 1.0)
         degree += rng.choice((-2, -1, -1, 1, 1, 2)) * (1 + (rng.random() < 0.2 + 0.2 * heard[0]))
         degree = np.clip(degree + 0.15 * (4.5 - degree), 0, 9)
-        out[k] = t, lasts, round(float(degree)), np.clip(0.75 + 0.2 * heard[0] + rng.uniform(-0.08, 0.08), 0.3, 1)
+        out[k] = (
+            t,
+            lasts,
+            round(float(degree)),
+            np.clip(0.75 + 0.2 * heard[0] + rng.uniform(-0.08, 0.08), 0.3, 1),
+        )
         t, k = t + step, k + 1
     return out
 
 
 def beats(
-    rng: np.random.Generator, beat_s: float, duration_s: float, *, phase: float | None = None, velocity: float = 1.0
+    rng: np.random.Generator,
+    beat_s: float,
+    duration_s: float,
+    *,
+    phase: float | None = None,
+    velocity: float = 1.0,
 ) -> Float[np.ndarray, "note four"]:
     """Write even beats, the first one at ``phase`` of a beat (drawn when None)."""
     out = np.full((N_BEATS, 4), np.nan)
@@ -203,11 +217,15 @@ def render_music(
             name: torch.as_tensor(x) if x.dtype.kind == "i" else torch.as_tensor(x).float()
             for name, x in moods.items()
         }
-        parts.append(dataclasses.replace(made, label=None, instance=None, event=None, event_label=None, extra=extra))
+        parts.append(
+            dataclasses.replace(made, label=None, instance=None, event=None, event_label=None, extra=extra)
+        )
     return Clips.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def n_plausible(heard: Float[Tensor, "sound two"], seen: Float[Tensor, "picture two"]) -> Float[Tensor, "picture"]:
+def n_plausible(
+    heard: Float[Tensor, "sound two"], seen: Float[Tensor, "picture two"]
+) -> Float[Tensor, "picture"]:
     """Count for each picture the soundtracks that fit at least as well as its own (row i belongs to i)."""
     S = best_similarity(heard, seen)
     return (S >= S.diagonal()).sum(0).float()
