@@ -1,4 +1,4 @@
-"""Captioned pictures as a pair of encoders gets them: log-mels of unequal length, and frozen picture features."""
+"""Captioned pictures as two encoders get them: log-mels of unequal length, frozen picture features."""
 
 from dataclasses import dataclass
 
@@ -55,8 +55,8 @@ class Captioned:
     test: CaptionSplit
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{n} {getattr(self, n).n_images} x {len(getattr(self, n).image) // getattr(self, n).n_images}"
-                          for n in SPLITS)  # fmt: skip
+        cuts = ((name, getattr(self, name)) for name in SPLITS)
+        sizes = ", ".join(f"{name} {c.n_images} x {len(c.image) // c.n_images}" for name, c in cuts)
         return f"Captioned(pictures x captions: {sizes}; log-mels {N_MELS} x time, picture features)"
 
     def to(self, device: str | torch.device) -> "Captioned":

@@ -82,7 +82,7 @@ def sound_statistics(L: Float[Tensor, "clip 32 frame"]) -> Float[Tensor, "clip 6
 def rhythm_and_timbre(
     x: Float[Tensor, "clip sample"], L: Float[Tensor, "clip 32 frame"], *, sample_rate_hz: int = 8000
 ) -> Float[Tensor, "clip feature"]:
-    """Describe a soundtrack for the tagger: statistics, also of changes, and the autocorrelation of onsets."""
+    """Describe a soundtrack for the tagger: statistics, those of changes, autocorrelation of onsets."""
     from avcl_teach.features import onset_strength
 
     O = onset_strength(x, sample_rate_hz=sample_rate_hz, rate_hz=62.5)

@@ -30,8 +30,8 @@ ABOUT = System(
     lesson="30",
     task="face and voice",
     metric="mAP",
-    protocol="150 unseen people x 4 voices and 4 faces; gallery of all 600, relevant: the same person; mean of "
-    "both directions",
+    protocol="150 unseen people x 4 voices and 4 faces; gallery of all 600, relevant: the same person; "
+    "mean of both directions",
     chance="expected mAP of a random order, about 1 / people",
     ceiling="the likelihood ratio of the traits, known exactly: face and voice are tied with rho .6 only",
     labels_used="who is who in training (batches hold distinct people)",

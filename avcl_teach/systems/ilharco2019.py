@@ -5,8 +5,8 @@ captions, masked margin softmax in place of the triplet loss; R@10 49.5; human r
 "wrong" answers right. From memory: Inception-ResNet-v2 for both sides. Shrunk: one small CNN that sees the
 spectrogram as a picture, and the frozen `scene_reader` with a linear layer. Left out: pre-training (all our
 captions are synthesised). Batches hold all captions of a picture, so the mask of known positives has work to
-do; it is built from picture ids. The margin is a handicap of the pair, not of its impostors. What human raters
-did is done here by the truth: a hit is any picture that the caption is true of. Lesson: 30.
+do; it is built from picture ids. The margin is a handicap of the pair, not of its impostors. What human
+raters did is done here by the truth: a hit is any picture that the caption is true of. Lesson: 30.
 """
 
 import torch
@@ -55,7 +55,7 @@ IMAGES_A_BATCH, TAKES = 12, 5
 
 
 class SpectrogramEncoder(nn.Module):
-    """See a log-mel as a picture: three convolutions as high as the picture, pooled over the frames there are."""
+    """See a log-mel as a picture: three convolutions of its height, pooled over the frames there are."""
 
     def __init__(self, dim: int = 128, *, width: int = 96) -> None:
         super().__init__()

@@ -158,7 +158,7 @@ def similarities(snapshots: list[SpeechImage], cut: CaptionSplit) -> Float[Tenso
 def evaluate(
     S: Float[Tensor, "caption image"], image: Int[Tensor, "caption"], *, k: int = 10
 ) -> dict[str, float]:
-    """Percent R@k: caption to picture "c2i", picture to caption with the best of its captions "i2c", "mean"."""
+    """Percent R@k: caption to picture "c2i", picture to the best of its captions "i2c", "mean"."""
     own = image[:, None] == torch.arange(S.shape[1], device=S.device)
     c2i, i2c = 100 * float(recall_at_k(S, k, own)), 100 * float(recall_at_k(S.T, k, own.T))
     return {"c2i": c2i, "i2c": i2c, "mean": (c2i + i2c) / 2}

@@ -130,7 +130,8 @@ def train(data: People, *, arm: str, steps: int, seed: int, device: str | torch.
         return discriminator_log_loss(D(a), D(v)) / 2
 
     fit_two(G, D, generator_loss, discriminator_loss, torch.arange(one.n_people), steps=steps, batch_size=50,
-            lr_generator=1e-3, lr_discriminator=5e-3, betas=(0.5, 0.999), seed=seed, device=device)  # fmt: skip
+            lr_generator=1e-3, lr_discriminator=5e-3, betas=(0.5, 0.999), seed=seed,
+            device=device)  # fmt: skip
     return G
 
 

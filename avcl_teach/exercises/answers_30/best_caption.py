@@ -11,7 +11,7 @@ from avcl_teach.exercises.exercise import Exercise, Mistake
 def picture_recall(
     S: Float[Tensor, "caption image"], image: Int[Tensor, "caption"], k: int
 ) -> Float[Tensor, ""]:
-    """Share of pictures that have at least one of their captions (image == picture) among their k most alike."""
+    """Share of pictures that have one of their captions (image == picture) among the k most alike."""
     n = S.shape[1]
     first = S.T.topk(k, dim=1).indices  # [image, k]
     return (image[first] == torch.arange(n, device=S.device)[:, None]).any(1).float().mean()
@@ -20,7 +20,7 @@ def picture_recall(
 def by_rank_of_the_best(S, image, k):
     own = image[:, None] == torch.arange(S.shape[1], device=S.device)
     best = S.masked_fill(~own, -float("inf")).amax(0)
-    return ((S > best).sum(0) < k).float().mean()
+    return ((best < S).sum(0) < k).float().mean()
 
 
 def three_captions_each(g):
@@ -87,7 +87,7 @@ def captions_in_turn(S, image, k):
 def mean_caption_ranked(S, image, k):
     n = S.shape[1]
     M = torch.stack([S[image == i].mean(0) for i in range(n)])
-    return ((M > M.diagonal()).sum(0) < k).float().mean()
+    return ((M.diagonal() < M).sum(0) < k).float().mean()
 
 
 def least_alike(S, image, k):

@@ -83,7 +83,7 @@ def best_similarity(
 def people_scenes(
     people: dict[str, np.ndarray], n_samples: int, *, split: str, seed: int, knobs: Knobs
 ) -> Scenes:
-    """Draw n_samples meetings with each person: other words, place, light and room; the same face and voice."""
+    """Draw n_samples meetings with each person: other words, place, light, room; the same face and voice."""
     from avcl_teach.world.emotions import talkers_only
 
     index = (people["person"][:, None] * 64 + np.arange(n_samples)).ravel()
@@ -138,12 +138,11 @@ def render_people(
     frame_rate_hz: float = 8.0,
     batch_size: int = 64,
 ) -> Clips:
-    """Render talking people, `n_samples` clips of 2 s in turn for each: to match a face of one with a voice of
-    another.
+    """Render talking people, `n_samples` clips of 2 s in turn for each.
 
     extra: person [clip] (numbered within the split; no person is in two splits) · sample 0..n_samples-1 ·
-    attribute 0 or 1 · face_traits, voice_traits [clip, 5], see TIES; box is where the face is. A pure function
-    of (split, seed, person, sample, rho). Errors: ValueError for an unknown split, no person, n_samples
+    attribute 0 or 1 · face_traits, voice_traits [clip, 5], see TIES; box is where the face is. A pure
+    function of (split, seed, person, sample, rho). Errors: ValueError for an unknown split, no person, n_samples
     outside 1 ... 64, or rho outside 0 ... 1. Lesson: 30.
     """
     found = as_indices(people)

@@ -228,7 +228,7 @@ def n_plausible(
 ) -> Float[Tensor, "picture"]:
     """Count for each picture the soundtracks that fit at least as well as its own (row i belongs to i)."""
     S = best_similarity(heard, seen)
-    return (S >= S.diagonal()).sum(0).float()
+    return (S.diagonal() <= S).sum(0).float()
 
 
 def expected_error() -> float:

@@ -1,4 +1,4 @@
-"""Audits of the variants for retrieval: captions, identities, music. No shortcut solves them, and all can be solved."""
+"""Audits of captions, identities and music: no shortcut solves them, and all can be solved."""
 
 from __future__ import annotations
 
