@@ -83,7 +83,7 @@ class Losses:
             "mfcc": (mfcc(y, eps=1e-4) - mfcc(x, eps=1e-4)).abs().mean(),
         }
 
-    def generator(self, G: SpeechGenerator, D: Critics, batch: Sequence[Tensor]) -> Tensor:
+    def generator(self, G: SpeechGenerator, D: nn.Module, batch: Sequence[Tensor]) -> Tensor:
         """Please both critics, and say what was said."""
         frames, x = crop(*batch)
         y = G(frames)

@@ -16,7 +16,7 @@ from torch import Tensor
 from avcl_teach.clips import Clips
 from avcl_teach.features.spectral import stft
 from avcl_teach.world.cache import kept_variant
-from avcl_teach.world.draws import generator, spread, uniforms
+from avcl_teach.world.draws import generator, uniforms
 from avcl_teach.world.render import as_indices
 from avcl_teach.world.sounds.oscillators import harmonic_tone
 from avcl_teach.world.sounds.talker import formant_gain
@@ -118,8 +118,9 @@ def voice(said: Speech, indices: np.ndarray, *, split: str, seed: int) -> Float[
     tilt = (f[:, :1].clamp_min(60) / 1000) ** (0.25 * (2 * u[:, 1, None, None] - 1))
     w = torch.hann_window(N_FFT)
     y = torch.istft((Y * tilt).mT, N_FFT, sw.HOP, window=w, length=sw.N_SAMPLES)
-    level = 10 ** ((-20 + spread(u[:, 2], -3, 3)) / 20)
-    return y * (level / y.square().mean(1).sqrt())[:, None]
+    level = 10 ** ((-23 + 6 * u[:, 2]) / 20)
+    y = y * (level / y.square().mean(1).sqrt())[:, None]
+    return y / (y.abs().amax(1, keepdim=True) / 0.98).clamp_min(1)
 
 
 def breath(said: Speech, f: Tensor, through: Tensor) -> Float[Tensor, "clip track freq"]:
