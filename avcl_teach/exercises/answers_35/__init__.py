@@ -1,0 +1,1 @@
+"""Answers, known mistakes and cases of the exercises of lesson 35."""
