@@ -51,6 +51,7 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "tune_steps": (4, 50, 200),
         "n_scenes": (64, 768, 8192),
         "n_scenes_test": (64, 512, 2048),
+        "mmv_told": (2, 4, 4),
         "mmv_steps": (4, 150, 3000),
         "mmv_batch": (16, 128, 512),
         "gdt_steps": (4, 200, 1500),
