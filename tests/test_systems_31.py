@@ -109,8 +109,8 @@ def test_one_caption_of_five_names_the_class():
     words = alayrac2020.draw_captions(y, 8)
     named = (words == y[:, None, None]).any(2)
     assert words.shape == (400, 5, 4) and named[:, 0].all()
-    assert (words[:, 0] < 8).sum(1).max() == 1
-    assert 0.03 < named[:, 1:].float().mean() < 0.1  # half of them name someone: an eighth of those
+    assert 0.09 < named[:, 1:].float().mean() < 0.16  # an eighth, by luck
+    assert ((words < 8).sum(2) == 1).all()
     assert not torch.equal(words, alayrac2020.draw_captions(y, 8, seed=1))
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from avcl_teach.comparison.view_steps import Steps
@@ -16,6 +17,19 @@ CONTROL = (
     "again after pretraining with the sounds of clips of another class"
 )
 N_FEATURES = {"a": 64, "v": 182}
+
+
+class Averaged(nn.Module):
+    """Average a tower over the parts of a clip, n_steps each, one after another."""
+
+    def __init__(self, tower: nn.Module, n_steps: int) -> None:
+        super().__init__()
+        self.tower, self.n_steps = tower, n_steps
+
+    def forward(self, x: Float[Tensor, "clip step feature"]) -> Float[Tensor, "clip dim"]:
+        """Return one vector a clip."""
+        z = self.tower(x.unflatten(1, (-1, self.n_steps)).flatten(0, 1))
+        return z.unflatten(0, (len(x), -1)).mean(1)
 
 
 def check_choice(arm: str, arms: Sequence[str], budget: str, sizes: dict) -> None:

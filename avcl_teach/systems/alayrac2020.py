@@ -86,8 +86,8 @@ class Versatile(nn.Module):
         )
 
     def coarse(self, fine: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
-        """Bring points of the fine space to the words."""
-        return fine if self.one_space else self.fine_to_coarse(fine)
+        """Bring points of the fine space to the words: directions alone, as the fine loss compares them."""
+        return fine if self.one_space else self.fine_to_coarse(8 * F.normalize(fine, dim=1))
 
     def loss(self, x_a: Tensor, x_v: Tensor, words: Tensor, *, arm: str = "paper") -> Float[Tensor, ""]:
         """NCE between sound and picture, MIL-NCE between picture and captions [batch, caption, word]."""
@@ -100,20 +100,18 @@ class Versatile(nn.Module):
 def draw_captions(
     labels: Int[Tensor, "clip"], n_classes: int, *, seed: int = 0
 ) -> Int[Tensor, "clip caption word"]:
-    """Draw captions: the first names the clip's instrument among fillers, the others any clip's or none.
+    """Draw captions: the first names the clip's instrument among fillers, the others that of any clip.
 
-    Word c < n_classes names class c, the others are fillers. A caption that is not about the clip names, half
-    of the time, the instrument of a clip drawn at random; otherwise it is fillers alone. Lesson: 31.
+    Word c < n_classes names class c, the others are fillers; the one name stands anywhere in its caption.
+    Lesson: 31.
     """
     g = torch.Generator().manual_seed(1000 + seed)
     n = len(labels)
     words = n_classes + torch.randint(N_FILLERS, (n, N_CAPTIONS, N_WORDS), generator=g)
     named = labels.cpu()[torch.randint(n, (n, N_CAPTIONS), generator=g)]
-    names = torch.rand(n, N_CAPTIONS, generator=g) < 0.5
-    named[:, 0], names[:, 0] = labels.cpu(), True
+    named[:, 0] = labels.cpu()
     place = torch.randint(N_WORDS, (n, N_CAPTIONS, 1), generator=g)
-    spoken = torch.where(names[..., None], named[..., None], words.gather(2, place))
-    return words.scatter(2, place, spoken).to(labels.device)
+    return words.scatter(2, place, named[..., None]).to(labels.device)
 
 
 def pretrain(

@@ -82,19 +82,6 @@ class Brave(nn.Module):
         return (regression(there, still_b) + regression(back, still_n)) / 2
 
 
-class Averaged(nn.Module):
-    """Average a narrow tower over the crops of a clip, one after another."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, x: Float[Tensor, "clip step feature"]) -> Float[Tensor, "clip dim"]:
-        """Return one vector a clip."""
-        z = self.tower(x.unflatten(1, (-1, NARROW)).flatten(0, 1))
-        return z.unflatten(0, (len(x), -1)).mean(1)
-
-
 def two_views(x_a: Tensor, x_v: Tensor, *, broad: int = BROAD) -> tuple[Tensor, Tensor]:
     """Draw a narrow crop of the picture at a cut, and the broad view of the sound that holds it."""
     first = 2 * torch.randint((x_v.shape[1] - NARROW) // 2 + 1, (len(x_v),), device=x_v.device)
@@ -142,7 +129,7 @@ def run(
         model.narrow, [(x[:, 12 : 12 + NARROW], y) for x, y in cuts], PER_CLASS, seed=seed
     )
     return shared.outcome(
-        lambda m: shared.probe_at(Averaged(m.narrow), cuts, PER_CLASS, seed=seed),
+        lambda m: shared.probe_at(shared.Averaged(m.narrow, NARROW), cuts, PER_CLASS, seed=seed),
         {"pretrained": model, "wrong partners": wrong, "untrained": untrained},
         chance=1 / data.n_classes,
         ceiling=top1(band_posterior(test.instrument.cpu()), test.y.cpu()),
