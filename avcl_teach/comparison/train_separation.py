@@ -1,7 +1,7 @@
 """Train longer than a lesson can wait: the picture trunk of the systems of separation, and one system.
 
     python -m avcl_teach.comparison.train_separation --trunk              # about 40 s of one core
-    python -m avcl_teach.comparison.train_separation --steps 2000         # The Sound of Motions, about 6 minutes
+    python -m avcl_teach.comparison.train_separation --steps 4000         # The Sound of Motions, about 6 minutes
 
 Each writes avcl_teach/weights/separation_*.safetensors (float16) with a JSON beside it: command, commit, seed,
 steps, device, score.
@@ -92,7 +92,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trunk", action="store_true")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--commit", default=os.environ.get("GIT_COMMIT", ""))

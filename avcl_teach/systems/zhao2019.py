@@ -37,7 +37,7 @@ ABOUT = System(
     labels_used="class labels for the picture trunk (the paper's is trained on ImageNet), and to draw the pairs of "
     "each stage; none for the masks",
     paired="the sound of a mixture and the silent videos of its two sources",
-    survey_row="Zhao 2019 | Sound separation | CE | Semi-supervised | MUSIC | SDR 8.31",
+    survey_row="Zhao et al., 2019 | CE | Semi-Supervised | Sound Separation | SDR | 8.31 | MUSIC",
     correction="the data set is MUSIC-21; what it calls semi-supervised uses no masks and no stems: self-supervised",
     kept="a visual code with time, motion gated by appearance, FiLM, binary masks, different before same",
     mark="reconstruction",
@@ -49,6 +49,7 @@ ABOUT = System(
     ),
 )
 SIZES = {name: sizes | {"n_same": max(sizes["n_test"] // 2, 4)} for name, sizes in base.SIZES.items()}
+SIZES["cpu"] = SIZES["cpu"] | {"steps": 600}
 
 
 class MovingPixels(nn.Module):

@@ -34,7 +34,7 @@ ABOUT = System(
     ceiling="SDR of the dominant masks of the true shares",
     labels_used="to draw pairs of different classes; the category arm is told both classes, in training and at test",
     paired="the sound of a mixture and one picture of each of its two sources",
-    survey_row="Zhu & Rahtu 2021a | Separation & Localization | BCE | Semi-supervised | MUSIC | SDR 10.74",
+    survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | 10.74 | MUSIC",
     correction="10.74 is the oracle with the true category in place of the picture, which locates nothing; the best "
     "system that looks at pixels reaches 10.59, with labels in training",
     kept="K = number of classes, no alpha and beta in the product, matching and mismatching pairs",
