@@ -1,0 +1,1 @@
+"""Specs of the exercises of lesson 37, one module each."""
