@@ -1,11 +1,12 @@
 """Audio-visual consistency for spatial audio (Lin and Wang 2021): two ears from one, by looking.
 
 Verified (full text and the code of its base, 2.5D Visual Sound): the network predicts the spectrum of the
-difference of the ears as a complex mask on the spectrum of their sum; a patch of sound that is louder on the
-left should be like the patches of the picture on the left. Reconstruction: sizes. Shrunk: four convolutions
-on one frame of 32 px for ResNet-18, a U-Net of four levels and 0.64 s at 8 kHz. Faults that are avoided: frames
-flipped without the ears, left and right predicted apart (mono is then a way out), targets of the consistency
-that carry a gradient, scores read only after each signal's own peak normalisation. Lesson: 39.
+difference of the ears as a complex mask on the spectrum of their sum; a patch of sound that is louder on
+the left should be like the patches of the picture on the left. Reconstruction: sizes. Shrunk: four
+convolutions on one frame of 32 px for ResNet-18, a U-Net of four levels and 0.64 s at 8 kHz. Faults that
+are avoided: frames flipped without the ears, left and right predicted apart (mono is then a way out),
+targets of the consistency that carry a gradient, scores read only after each signal's own peak
+normalisation. Lesson: 39.
 """
 
 import torch
