@@ -19,10 +19,10 @@ def ear_stft_distance(
 ) -> Float[Tensor, "*batch"]:
     """Return the sum over ears of the mean squared difference of real and of imaginary parts.
 
-    sum_c mean_{f,t} [(Re X_c - Re Y_c)^2 + (Im X_c - Im Y_c)^2] with a Hann window of 512,
-    a hop of 160.
-    With `own_peak` both signals are divided by their OWN peak first, as released code does: a copy at half the
-    loudness then scores 0, and a wrong peak costs everywhere. Without it both are divided by the true one's.
+    sum_c mean_{f,t} [(Re X_c - Re Y_c)^2 + (Im X_c - Im Y_c)^2] with a Hann window of 512, a hop of 160.
+    With `own_peak` both signals are divided by their OWN peak first, as released code does: a copy at
+    half the loudness then scores 0, and a wrong peak costs everywhere. Without it both are divided by the
+    true one's.
     Errors: ValueError for unequal shapes. Source: evaluation of 2.5D Visual Sound (Gao and Grauman 2019b),
     FAIR-Play's STFT. Lesson: 39.
     """
