@@ -12,7 +12,7 @@ from avcl_teach.metrics import event_segments as metric
 from avcl_teach.table1.declare import Outcome
 
 SIZES: dict[str, dict[str, int]] = {
-    "quick": {"n_train": 128, "n_test": 64, "steps": 60, "batch_size": 32},
+    "quick": {"n_train": 128, "n_test": 64, "steps": 40, "batch_size": 32},
     "cpu": {"n_train": 1024, "n_test": 256, "steps": 300, "batch_size": 32},
     "gpu": {"n_train": 4096, "n_test": 512, "steps": 1200, "batch_size": 64},
 }
