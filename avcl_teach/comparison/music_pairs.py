@@ -23,9 +23,9 @@ class MusicSplit:
     [clip, 46]: colours, motion and its rhythm · heard, seen [clip, 2]: the moods, for ceilings only.
     """
 
-    statistics: Float[Tensor, "clip feature"]
-    learned: Float[Tensor, "clip feature"]
-    x_v: Float[Tensor, "clip feature"]
+    statistics: Float[Tensor, "clip 64"]
+    learned: Float[Tensor, "clip 32"]
+    x_v: Float[Tensor, "clip 46"]
     heard: Float[Tensor, "clip two"]
     seen: Float[Tensor, "clip two"]
     genre: Int[Tensor, "clip"]

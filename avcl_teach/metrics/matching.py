@@ -36,7 +36,7 @@ def choice_accuracy(
             continue
         x, low = s[positive][:, None], s[negative].sort().values
         below = torch.searchsorted(low, x)
-        b = (below + torch.searchsorted(low, x, right=True)) / 2
+        b = (below + torch.searchsorted(low, x, right=True)).double() / 2
         i = torch.arange(k - 1, device=sim.device)
         total += float(((b - i).clamp_min(0) / (n - i)).prod(1).sum())
         count += len(x)
@@ -57,7 +57,7 @@ def verification_auc(
     x, low = sim[same].double(), sim[~same].double().sort().values
     if not len(x) or not len(low):
         raise ValueError(f"expected same and other pairs, got {len(x)} and {len(low)}")
-    b = (torch.searchsorted(low, x) + torch.searchsorted(low, x, right=True)) / 2
+    b = (torch.searchsorted(low, x) + torch.searchsorted(low, x, right=True)).double() / 2
     return float(b.mean() / len(low))
 
 

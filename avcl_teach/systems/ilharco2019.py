@@ -47,7 +47,7 @@ ABOUT = System(
     unit="%",
 )
 SIZES = {
-    "quick": {"n_train": 60, "n_test": 60, "n_val": 20, "steps": 25},
+    "quick": {"n_train": 48, "n_test": 40, "n_val": 16, "steps": 25},
     "cpu": {"n_train": 400, "n_test": 200, "n_val": 100, "steps": 600},
     "gpu": {"n_train": 2000, "n_test": 200, "n_val": 100, "steps": 3000},
 }

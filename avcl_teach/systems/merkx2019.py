@@ -49,7 +49,7 @@ ABOUT = System(
     unit="%",
 )
 SIZES = {
-    "quick": {"n_train": 60, "n_test": 60, "n_val": 20, "cycles": 2, "steps": 20},
+    "quick": {"n_train": 48, "n_test": 40, "n_val": 16, "cycles": 2, "steps": 20},
     "cpu": {"n_train": 400, "n_test": 200, "n_val": 100, "cycles": 4, "steps": 150},
     "gpu": {"n_train": 2000, "n_test": 200, "n_val": 100, "cycles": 4, "steps": 1000},
 }

@@ -1,11 +1,11 @@
 """Pretet, Richard and Peeters 2021: music for video, where the sound's features matter more than the loss.
 
 Verified from the released VM-NET that it builds on: two MLPs on pooled features, unit length; triplets in
-both directions on d = -cosine with margin .1, the most violating negatives of a batch, weights 3 and 1; a soft
-structure term within each modality, whose gradient flows through the distances and not through the signs.
+both directions on d = -cosine with margin .1, the most violating negatives of a batch, weights 3 and 1; a
+soft structure term within each modality, whose gradient flows through distances and not through signs.
 Verified from the abstract: learned audio features beat handcrafted ones, triplets beat binary cross-entropy.
-Shrunk: 64 to 32 units, 10 violating negatives a batch of 128. Kept: frozen pooled features, several choices of
-audio features from one waveform. Faults avoided: a track in training and test, the sign of d, more hardest
+Shrunk: 64 to 32 units, 10 violating negatives a batch of 128. Kept: frozen pooled features, several choices
+of audio features from one waveform. Faults avoided: a track in training and test, the sign of d, more hardest
 negatives than the batch holds. Lesson: 30.
 """
 
@@ -45,7 +45,7 @@ ABOUT = System(
     unit="%",
 )
 SIZES = {
-    "quick": {"n_train": 96, "n_test": 96, "n_val": 32, "n_tagged": 96, "steps": 40},
+    "quick": {"n_train": 64, "n_test": 64, "n_val": 24, "n_tagged": 64, "steps": 30},
     "cpu": {"n_train": 800, "n_test": 250, "n_val": 100, "n_tagged": 1000, "steps": 400},
     "gpu": {"n_train": 4000, "n_test": 250, "n_val": 200, "n_tagged": 4000, "steps": 2000},
 }

@@ -54,7 +54,7 @@ ABOUT = System(
     unit="%",
 )
 SIZES = {
-    "quick": {"n_train": 80, "n_test": 80, "n_val": 20, "steps": 60},
+    "quick": {"n_train": 80, "n_test": 60, "n_val": 16, "steps": 60},
     "cpu": {"n_train": 400, "n_test": 150, "n_val": 60, "steps": 600},
     "gpu": {"n_train": 1600, "n_test": 300, "n_val": 60, "steps": 3000},
 }

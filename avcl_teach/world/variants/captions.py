@@ -64,7 +64,9 @@ def picture_scenes(
     knobs = resolve(
         "easy", frame_rate_hz=1.0, radius=(0.15, 0.168), drift_per_s=0.0, n_silent=(1, 1), n_decoys=(0, 0)
     )
-    scenes = sample_scenes(index, knobs=knobs, split=find_split(split, seed=seed), seed=seed, layout="scene")
+    scenes = sample_scenes(
+        index.tolist(), knobs=knobs, split=find_split(split, seed=seed), seed=seed, layout="scene"
+    )
     u = uniforms(seed, split, index, "captions-picture", 12)
     first_left = u[:, :1] < 0.5
     x = np.where(np.stack([first_left, ~first_left], 1)[..., 0], 0.27, 0.73)
@@ -78,7 +80,7 @@ def picture_scenes(
 
 
 def draw_clauses(
-    facts: Int[np.ndarray, "image side two"], u: Float[np.ndarray, "image 8"]
+    facts: Int[np.ndarray, "image side two"], u: Float[np.ndarray, "image draw"]
 ) -> Int[np.ndarray, "image two three"]:
     """Say one or both things: (class, colour, side), -1 where unsaid; an absent clause is -1 throughout."""
     n = len(facts)

@@ -88,7 +88,11 @@ def people_scenes(
 
     index = (people["person"][:, None] * 64 + np.arange(n_samples)).ravel()
     scenes = sample_scenes(
-        index, knobs=knobs, split=talkers_only(find_split(split, seed=seed)), seed=seed, layout="solo"
+        index.tolist(),
+        knobs=knobs,
+        split=talkers_only(find_split(split, seed=seed)),
+        seed=seed,
+        layout="solo",
     )
     face, voice = (np.repeat(people[name], n_samples, axis=0)[:, None] for name in ("face", "voice"))
     u = uniforms(seed, split, index, "people-meeting", 8)[:, None]
@@ -142,8 +146,8 @@ def render_people(
 
     extra: person [clip] (numbered within the split; no person is in two splits) · sample 0..n_samples-1 ·
     attribute 0 or 1 · face_traits, voice_traits [clip, 5], see TIES; box is where the face is. A pure
-    function of (split, seed, person, sample, rho). Errors: ValueError for an unknown split, no person, n_samples
-    outside 1 ... 64, or rho outside 0 ... 1. Lesson: 30.
+    function of (split, seed, person, sample, rho). Errors: ValueError for an unknown split, no person,
+    n_samples outside 1 ... 64, or rho outside 0 ... 1. Lesson: 30.
     """
     found = as_indices(people)
     if not found or not 1 <= n_samples <= 64:

@@ -34,9 +34,7 @@ SPLITS = ("train", "val", "test", "tagged")
 """``tagged``: further soundtracks, with tags, on which audio features may be learned."""
 
 
-def draw_moods(
-    clips: int | Sequence[int], *, split: str = "train", seed: int = 0
-) -> dict[str, Float[np.ndarray, "clip ..."]]:
+def draw_moods(clips: int | Sequence[int], *, split: str = "train", seed: int = 0) -> dict[str, np.ndarray]:
     """Draw the mood of each clip and what sound and picture make of it.
 
     mood [clip, (arousal, valence)] uniform in -1 ... 1; heard = mood + ERROR e, seen = mood + ERROR e', kept
@@ -79,7 +77,9 @@ def music_scenes(moods: dict[str, np.ndarray], *, split: str, seed: int, knobs: 
     """Set the stage: object 0 the tune and 1 the drum, heard only; 2 and 3 the dancers, seen only."""
     where = find_split("train" if split == "tagged" else split, seed=seed)
     offset = 1 << 24 if split == "tagged" else 0
-    scenes = sample_scenes(moods["index"] + offset, knobs=knobs, split=where, seed=seed, layout="scene")
+    scenes = sample_scenes(
+        (moods["index"] + offset).tolist(), knobs=knobs, split=where, seed=seed, layout="scene"
+    )
     n = len(scenes)
     heard, seen = moods["heard"], moods["seen"]
     u = uniforms(seed, split, moods["index"], "music-stage", 16)
