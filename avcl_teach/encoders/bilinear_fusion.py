@@ -1,6 +1,5 @@
 """Two vectors in, one out, by products: factorized bilinear pooling."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,9 +31,9 @@ class FactorizedBilinear(nn.Module):
     $$z = \mathrm{SumPool}_k(U^\top a \circ V^\top v),\qquad z_i = \sum_{j < k} (u_{ij}^\top a)(v_{ij}^\top v)
       = a^\top W_i v,\quad W_i = \sum_j u_{ij} v_{ij}^\top$$
 
-    then $z \leftarrow \mathrm{sign}(z) \sqrt{|z|}$ and $z \leftarrow z / \|z\|$; dropout falls on the products,
-    before the sum. With `bias` each factor is affine, $(u^\top a + b)(v^\top v + c)$, and the forms hold linear
-    terms too. Shapes: a [batch, dim_a], v [batch, dim_v] -> [batch, n_out].
+    then $z \leftarrow \mathrm{sign}(z) \sqrt{|z|}$ and $z \leftarrow z / \|z\|$; dropout falls on the
+    products, before the sum. With `bias` each factor is affine, $(u^\top a + b)(v^\top v + c)$, and the forms
+    hold linear terms too. Shapes: a [batch, dim_a], v [batch, dim_v] -> [batch, n_out].
     Errors: ValueError for sizes below 1. Source: Zhang, Wang and Du 2019, after Yu et al. 2017. Lesson: 32.
     """
 

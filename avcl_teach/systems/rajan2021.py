@@ -105,7 +105,8 @@ def fit(data: Felt, *, seed: int, arm: str = "paper", steps: int, device: str | 
     rows = (*sides(data.train, arm), data.train.arousal)
     net = build(rows[0].shape[2], rows[1].shape[2])
     training.fit(net, lambda m, b: loss_of(m, b, weights=WEIGHTS[arm]), rows, steps=steps,
-                 batch_size=min(4 * DIM + 32, len(rows[2])), lr=3e-3, seed=seed, progress=False, device=device)  # fmt: skip
+                 batch_size=min(4 * DIM + 32, len(rows[2])), lr=3e-3, seed=seed, progress=False,
+                 device=device)  # fmt: skip
     return net.cpu()
 
 

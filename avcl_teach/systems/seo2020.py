@@ -117,7 +117,8 @@ def fit_text(train: FeltSplit, labelled: Tensor, *, seed: int) -> TextNet:
     net = TextNet()
     rows = train.token[labelled], train.positive[labelled]
     training.fit(net, lambda m, b: F.cross_entropy(m(b[0]), b[1]), rows, steps=100,
-                 batch_size=min(32, len(labelled)), lr=5e-3, seed=seed, progress=False, device="cpu")  # fmt: skip
+                 batch_size=min(32, len(labelled)), lr=5e-3, seed=seed, progress=False,
+                 device="cpu")  # fmt: skip
     return net.requires_grad_(False).eval()
 
 
@@ -149,7 +150,8 @@ def fit(
         return discriminator_log_loss(D(batch[2]), D(s))
 
     fit_two(net, D, student, judge, (train.x_a, train.x_v, h), steps=steps, batch_size=min(64, len(h)),
-            lr_generator=3e-3, lr_discriminator=3e-3, betas=(0.5, 0.99), seed=seed, device=device)  # fmt: skip
+            lr_generator=3e-3, lr_discriminator=3e-3, betas=(0.5, 0.99), seed=seed,
+            device=device)  # fmt: skip
     return net.cpu()
 
 

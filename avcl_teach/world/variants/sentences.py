@@ -111,7 +111,7 @@ def spoken_emotions(
     reliability: float = RELIABILITY,
     **knobs: object,
 ) -> Clips:
-    """Return emotion clips with their sentences, from the cache or rendered. Errors: as `render` and `say`."""
+    """Return emotion clips with their sentences, cached. Errors: as `render` and `say`."""
     resolve(preset, **knobs)
     found = as_indices(indices)
     how = {"preset": preset, "split": split, "seed": seed, "size_px": size_px, **knobs}
