@@ -1,10 +1,10 @@
 """Train longer than a lesson can wait: the picture trunk of the systems of separation, and one system.
 
-    python -m avcl_teach.comparison.train_separation --trunk              # about 40 s of one core
-    python -m avcl_teach.comparison.train_separation --steps 4000         # The Sound of Motions, about 6 minutes
+    python -m avcl_teach.comparison.train_separation --trunk         # about 30 s of one core
+    python -m avcl_teach.comparison.train_separation --steps 4000    # The Sound of Motions, about 5 minutes
 
-Each writes avcl_teach/weights/separation_*.safetensors (float16) with a JSON beside it: command, commit, seed,
-steps, device, score.
+Each writes avcl_teach/weights/separation_*.safetensors (float16) with a JSON beside it: command, commit,
+seed, steps, device, score.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def named_right(model: NamedPictures, clips: Solos) -> float:
 
 
 def stored_trunk(folder: Path | None = None) -> PictureMaps:
-    """Load the trunk that ships, in eval mode and without gradients. Errors: FileNotFoundError. Lesson: 35."""
+    """Load the trunk that ships, in eval mode, without gradients. Errors: FileNotFoundError. Lesson: 35."""
     tensors, _ = read_tensors((folder or FOLDER) / TRUNK)
     model = NamedPictures()
     load_state(model, {name: x.float() if x.is_floating_point() else x for name, x in tensors.items()})

@@ -42,7 +42,7 @@ class UNet(nn.Module):
     def encode(self, x: Float[Tensor, "batch channel row frame"]) -> list[Tensor]:
         """Return the maps of every level, the narrowest last."""
         if x.ndim != 4 or x.shape[2] % 16 or x.shape[3] % 4:
-            raise ValueError(f"expected [batch, channel, row, frame], 16 | row, 4 | frame, got {list(x.shape)}")
+            raise ValueError(f"expected [batch, channel, 16 n rows, 4 n frames], got {list(x.shape)}")
         x = x.contiguous(memory_format=torch.channels_last)
         levels = []
         for down in self.down:

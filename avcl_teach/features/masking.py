@@ -74,7 +74,7 @@ def dominant_mask(S: Float[Tensor, "*batch source row frame"]) -> Float[Tensor, 
     >>> dominant_mask(torch.tensor([[[3.0, 1.0]], [[2.0, 1.0]]]))[..., 0, :].tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
-    return (S >= S.amax(-3, keepdim=True)).to(S.dtype)
+    return (S.amax(-3, keepdim=True) <= S).to(S.dtype)
 
 
 def half_mask(
@@ -85,7 +85,7 @@ def half_mask(
     Needs no other source, and is no partition: phases make |X| smaller than |S_1| + |S_2|, so that both or
     none may pass. Source: code released with Zhao et al. 2018. Lesson: 35.
     """
-    return (S > X.unsqueeze(-3) / 2).to(S.dtype)
+    return (X.unsqueeze(-3) / 2 < S).to(S.dtype)
 
 
 def ratio_mask(

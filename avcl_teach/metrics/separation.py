@@ -28,7 +28,8 @@ class BssFigures(NamedTuple):
 def si_sdr(
     estimates: Float[Tensor, "*batch sample"], references: Float[Tensor, "*batch sample"]
 ) -> Float[Tensor, "*batch"]:
-    r"""Return $10 \log_{10} \|\alpha s\|^2 / \|\alpha s - \hat s\|^2$, $\alpha = \hat s^\top s / \|s\|^2$, in dB.
+    r"""Return $10 \log_{10} \|\alpha s\|^2 / \|\alpha s - \hat s\|^2$, $\alpha = \hat s^\top s / \|s\|^2$, in
+    dB.
 
     No mean is taken off. NaN where the reference is silent, -inf where the estimate is. Errors: ValueError
     for unequal shapes. Source: Le Roux et al. 2019. Lesson: 35.
@@ -52,9 +53,9 @@ def bss_eval(
     r"""Split each estimate into target, interference and artefacts, and compare their energies.
 
     $\hat s_n$ is projected on the $L$ delayed copies of its reference ($P_n$) and of all references ($P$):
-    SDR $= \|P_n \hat s\|^2 / \|\hat s - P_n \hat s\|^2$, SIR $= \|P_n \hat s\|^2 / \|P \hat s - P_n \hat s\|^2$,
-    SAR $= \|P \hat s\|^2 / \|\hat s - P \hat s\|^2$. The spaces are nested, so energies subtract and no
-    projection is ever written out: $\|P \hat s\|^2 = D^\top G^{-1} D$ with the correlations $G$ of the
+    SDR $= \|P_n \hat s\|^2 / \|\hat s - P_n \hat s\|^2$, SIR $= \|P_n \hat s\|^2 / \|P \hat s - P_n \hat
+    s\|^2$, SAR $= \|P \hat s\|^2 / \|\hat s - P \hat s\|^2$. The spaces are nested, so energies subtract and
+    no projection is ever written out: $\|P \hat s\|^2 = D^\top G^{-1} D$ with the correlations $G$ of the
     copies and $D$ of copies with estimate, from FFTs in float64. A float32 Cholesky factor of G leads a few
     conjugate gradient steps in float64; where those do not settle, a float64 factor is taken.
     Estimates and references in the same order, at least L samples. Errors: ValueError for other shapes.
@@ -71,12 +72,20 @@ def bss_eval(
     s = torch.where(silent.any(-1)[:, None, None], torch.eye(n, s.shape[-1]).to(s), s)  # stands in; NaN below
     r, d = _correlations(s, y, L)
     whole = torch.stack([_projected(*clip) for clip in zip(r, d, strict=True)])  # [clip, estimate]
-    alone = [_projected(r[b, k : k + 1, k : k + 1], d[b, k : k + 1, k : k + 1]) for b in range(len(y)) for k in range(n)]
+    alone = [
+        _projected(r[b, k : k + 1, k : k + 1], d[b, k : k + 1, k : k + 1])
+        for b in range(len(y))
+        for k in range(n)
+    ]
     own = torch.cat(alone).view(len(y), n)
     energy = y.square().sum(-1)
     own = torch.minimum(own.clamp_min(0), energy)
     whole = torch.minimum(torch.maximum(whole, own), energy)
-    found = (_db(own, energy - own, energy), _db(own, whole - own, energy), _db(whole, energy - whole, energy))
+    found = (
+        _db(own, energy - own, energy),
+        _db(own, whole - own, energy),
+        _db(whole, energy - whole, energy),
+    )
     out = (torch.where(silent.any(-1, keepdim=True), torch.nan, x).view(*batch, n) for x in found)
     return BssFigures(*(x.to(estimates.dtype) for x in out))
 

@@ -63,9 +63,7 @@ def mix(
     return Mixtures(who, share, whole, on_rows[:, 0], on_rows[:, 1:])
 
 
-def draw_pairs(
-    labels: Int[Tensor, "clip"], n: int, *, same: bool, seed: int
-) -> Int[Tensor, "pair 2"]:
+def draw_pairs(labels: Int[Tensor, "clip"], n: int, *, same: bool, seed: int) -> Int[Tensor, "pair 2"]:
     """Draw pairs of clips, of two classes or (`same`) of one; never a clip with itself.
 
     Errors: ValueError where no two clips fit.
@@ -135,7 +133,7 @@ def trunk_maps(clips: Solos, *, frame: int = 8) -> Float[Tensor, "clip place 64"
     """See one picture of every clip with the frozen trunk: 16 places, made once and then looked up."""
     from avcl_teach.comparison.train_separation import stored_trunk
 
-    trunk = stored_trunk()
+    trunk = stored_trunk().to(clips.frames.device)
     parts = [F.relu(trunk(part)).flatten(2).mT for part in clips.frames[:, frame].split(256)]
     return torch.cat(parts)
 
@@ -167,10 +165,11 @@ def train_on_pairs(
 def judge(
     logits: Callable[[Mixtures, Tensor], Tensor], clips: Solos, who: Int[Tensor, "pair 2"], *, chunk: int = 64
 ) -> dict[str, float]:
-    """Score soft masks on mixtures at equal loudness: sdr, sir, sar, si_sdr, and sdr with the partners swapped.
+    """Score soft masks on mixtures at equal loudness: sdr, sir, sar, si_sdr, and sdr with the partners
+    swapped.
 
     `logits(mixtures, rows)`: the masks for those mixtures, seen in the pictures of `rows` · "wrong": each
-    source is asked for with the *other* source's video. Shares without sound are left out (there are none).
+    source is asked for with the *other* source's video. A share without sound would be left out.
     """
     found: dict[str, list[Tensor]] = {}
     for pairs in who.split(chunk):
@@ -185,23 +184,29 @@ def judge(
 
 def levels(clips: Solos, who: Int[Tensor, "pair 2"]) -> dict[str, float]:
     """Return what every system is read against, kept on the disk: SDR of the mixture and of oracle masks."""
+    import avcl_teach.features.masking as masking
+    import avcl_teach.metrics.separation as separation
     from avcl_teach.comparison.cached import cached, hash_files
 
     def make():
-        m = mix(clips, who)
+        m = mix(clips.to("cpu"), who.cpu())
         mixture = m.sound.sum(1, keepdim=True).expand_as(m.sound)
-        values = {"mixture": bss_eval(mixture, m.sound).sdr, "oracle": bss_eval(m.heard(m.masks), m.sound).sdr}
+        values = {
+            "mixture": bss_eval(mixture, m.sound).sdr,
+            "oracle": bss_eval(m.heard(m.masks), m.sound).sdr,
+        }
         return values, {}
 
-    import avcl_teach.features.masking as masking
-    import avcl_teach.metrics.separation as separation
-
-    key = {"levels": clips.index[who].tolist(), "code": hash_files(__file__, masking.__file__, separation.__file__)}
+    key = {
+        "levels": clips.index[who].tolist(),
+        "code": hash_files(__file__, masking.__file__, separation.__file__),
+    }
     return {name: mean_db(x)[0] for name, x in cached(key, make)[0].items()}
 
 
 class PixelPlayer(nn.Module):
-    """Separate by one picture a source: U-Net with K maps, trunk maps to K channels, maximum, sigmoid, head."""
+    """Separate by one picture a source: U-Net with K maps, trunk maps to K channels, maximum, sigmoid,
+    head."""
 
     def __init__(self, k: int = K, *, width: int = 16) -> None:
         super().__init__()

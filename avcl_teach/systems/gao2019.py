@@ -37,8 +37,8 @@ ABOUT = System(
     labels_used="class labels of detected objects (one in ten wrong) and for the picture trunk; never a stem",
     paired="the sound of a video and the boxes of the objects in it",
     survey_row="Gao and Grauman, 2019 | L1 + CE | Supervised | Sound Separation | SDR | 7.64 | MUSIC",
-    correction="weakly supervised: detector classes and the sound of whole videos, never a stem; 7.64 is training "
-    "on solos and duets, solos alone give 7.38",
+    correction="weakly supervised: detector classes and the sound of whole videos, never a stem; 7.64 is "
+    "training on solos and duets, solos alone give 7.38",
     kept="sum consistency, a classifier on the separated sound, the slot for others, duets in training",
     mark="reconstruction",
     arms=("paper", "no classifier", "solos only"),

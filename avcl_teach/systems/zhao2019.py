@@ -11,7 +11,7 @@ pairs without a seed, differences far smaller than the input a network expects. 
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from avcl_teach.comparison.solo_clips import Solos
@@ -34,16 +34,18 @@ ABOUT = System(
     "in training; soft masks, BSS Eval with 512 taps, no permutation search",
     chance="SDR of the mixture itself, taken for either source",
     ceiling="SDR of the dominant masks of the true shares",
-    labels_used="class labels for the picture trunk (the paper's is trained on ImageNet), and to draw the pairs of "
+    labels_used="class labels for the picture trunk (the paper's is trained on ImageNet), and to draw pairs of "
     "each stage; none for the masks",
     paired="the sound of a mixture and the silent videos of its two sources",
     survey_row="Zhao et al., 2019 | CE | Semi-Supervised | Sound Separation | SDR | 8.31 | MUSIC",
-    correction="the data set is MUSIC-21; what it calls semi-supervised uses no masks and no stems: self-supervised",
+    correction="the data set is MUSIC-21; semi-supervised there means self-supervised: no masks, no stems given",
     kept="a visual code with time, motion gated by appearance, FiLM, binary masks, different before same",
     mark="reconstruction",
     arms=("paper", "one frame", "time averaged", "single stage"),
     claims=(
-        Claim("Motion separates two of one class, a single frame does not.", "paper", "one frame", "same class"),
+        Claim(
+            "Motion separates two of one class, a single frame does not.", "paper", "one frame", "same class"
+        ),
         Claim("The time axis must reach the sound.", "paper", "time averaged", "same class"),
         Claim("A curriculum from different to same beats same alone.", "paper", "single stage", "same class"),
     ),

@@ -36,7 +36,7 @@ ABOUT = System(
     survey_row="Zhu and Rahtu, 2020 | CE | Supervised | Sound Separation | SDR | 8.25 | MUSIC",
     correction="mix-and-separate on unlabelled videos, the regime the table calls semi-supervised elsewhere; "
     "8.25 could not be checked",
-    kept="exchange of residuals, logits added before one sigmoid, a loss on both stages, detached input of stage 2",
+    kept="exchange of residuals, logits added before one sigmoid, a loss on both stages, detached second input",
     mark="reconstruction",
     arms=("paper", "one stage", "still picture"),
     claims=(
@@ -92,7 +92,9 @@ class OpponentFilter(nn.Module):
         seen = self.motion(motion.flatten(0, 1)).amax((2, 3))
         return torch.sigmoid(seen).unflatten(0, motion.shape[:2])
 
-    def forward(self, x: Float[Tensor, "mixture row 64"], maps: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Float[Tensor, "mixture row 64"], maps: Tensor, motion: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the logits of stage 1 and of stage 2, each [mixture, source, row, 64]."""
         one = self.first(x, maps)
         if self.see == "one stage":

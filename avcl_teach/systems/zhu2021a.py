@@ -32,11 +32,12 @@ ABOUT = System(
     "in training; soft masks, BSS Eval with 512 taps, no permutation search",
     chance="SDR of the mixture itself, taken for either source",
     ceiling="SDR of the dominant masks of the true shares",
-    labels_used="to draw pairs of different classes; the category arm is told both classes, in training and at test",
+    labels_used="to draw pairs of different classes; the category arm is told both, in training and at test",
     paired="the sound of a mixture and one picture of each of its two sources",
-    survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | 10.74 | MUSIC",
-    correction="10.74 is the oracle with the true category in place of the picture, which locates nothing; the best "
-    "system that looks at pixels reaches 10.59, with labels in training",
+    survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | 10.74 | "
+    "MUSIC",
+    correction="10.74 is the oracle with the true category in place of the picture, which locates nothing; the "
+    "best system that looks at pixels reaches 10.59, with labels in training",
     kept="K = number of classes, no alpha and beta in the product, matching and mismatching pairs",
     mark="reconstruction",
     arms=("paper", "no match loss", "category"),
@@ -72,7 +73,9 @@ class CategorySeparator(nn.Module):
 
 
 def match_loss(
-    model: CategorySeparator, e: Float[Tensor, "mixture 2 class"], h: Float[Tensor, "mixture 2 class row column"]
+    model: CategorySeparator,
+    e: Float[Tensor, "mixture 2 class"],
+    h: Float[Tensor, "mixture 2 class row column"],
 ) -> Float[Tensor, ""]:
     """Ask that a picture's own embedding is found somewhere in it, and the other's nowhere.
 

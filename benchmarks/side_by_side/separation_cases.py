@@ -88,7 +88,8 @@ def contenders(n: int) -> dict[str, Callable[[], Run]]:
 
 CASES = (
     Case(
-        "bss_eval_10", "BSS Eval, 10 clips of 4 s", "10 clips, 2 sources, 44,100 samples, filters of 512 taps",
+        "bss_eval_10", "BSS Eval, 10 clips of 4 s",
+        "10 clips, 2 sources, 44,100 samples, filters of 512 taps",
         SIZE, contenders,
         (
             faster("bss_eval", MIR_EVAL, 4.0, prototype=5.9),

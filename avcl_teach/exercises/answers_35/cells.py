@@ -15,7 +15,7 @@ def price_masks(
     x: Float[Tensor, "row frame"],
 ) -> Float[Tensor, ""]:
     """Weighted cross-entropy of the masks of the dominant source: sum of w BCE over sum of w."""
-    M = (S >= S.amax(0)).to(S.dtype)
+    M = (S.amax(0) <= S).to(S.dtype)
     w = x.log1p().clamp(1e-3, 10).expand_as(S)
     cost = F.binary_cross_entropy_with_logits(logits, M, reduction="none")
     return (w * cost).sum() / w.sum()
@@ -50,19 +50,19 @@ def ties(g):
 
 
 def half_of_the_mixture(logits, S, x):
-    return _priced(logits, (S > x / 2).to(S.dtype), x)
+    return _priced(logits, (x / 2 < S).to(S.dtype), x)
 
 
 def louder_than_the_mixture(logits, S, x):
-    return _priced(logits, (S >= x).to(S.dtype), x)
+    return _priced(logits, (x <= S).to(S.dtype), x)
 
 
 def quietest(logits, S, x):
-    return _priced(logits, (S <= S.amin(0)).to(S.dtype), x)
+    return _priced(logits, (S.amin(0) >= S).to(S.dtype), x)
 
 
 def loudest_row(logits, S, x):
-    return _priced(logits, (S >= S.amax(1, keepdim=True)).to(S.dtype), x)
+    return _priced(logits, (S.amax(1, keepdim=True) <= S).to(S.dtype), x)
 
 
 def shares(logits, S, x):
@@ -70,20 +70,20 @@ def shares(logits, S, x):
 
 
 def unweighted(logits, S, x):
-    return F.binary_cross_entropy_with_logits(logits, (S >= S.amax(0)).to(S.dtype))
+    return F.binary_cross_entropy_with_logits(logits, (S.amax(0) <= S).to(S.dtype))
 
 
 def weighed_by_magnitude(logits, S, x):
-    return _priced(logits, (S >= S.amax(0)).to(S.dtype), x, w=x)
+    return _priced(logits, (S.amax(0) <= S).to(S.dtype), x, w=x)
 
 
 def weight_not_clamped(logits, S, x):
-    return _priced(logits, (S >= S.amax(0)).to(S.dtype), x, w=x.log1p())
+    return _priced(logits, (S.amax(0) <= S).to(S.dtype), x, w=x.log1p())
 
 
 def mean_of_weighted(logits, S, x):
     w = x.log1p().clamp(1e-3, 10).expand_as(S)
-    cost = F.binary_cross_entropy_with_logits(logits, (S >= S.amax(0)).to(S.dtype), reduction="none")
+    cost = F.binary_cross_entropy_with_logits(logits, (S.amax(0) <= S).to(S.dtype), reduction="none")
     return (w * cost).mean()
 
 
@@ -97,7 +97,7 @@ def first_of_those_that_tie(logits, S, x):
 
 
 def softmax_over_sources(logits, S, x):
-    M = (S >= S.amax(0)).to(S.dtype)
+    M = (S.amax(0) <= S).to(S.dtype)
     w = x.log1p().clamp(1e-3, 10)
     return (-(logits.log_softmax(0) * M).sum(0) * w).sum() / (w.sum() * len(S))
 
@@ -116,7 +116,9 @@ CELLS = Exercise(
     reference=price_masks,
     cases=(two_sources, three_sources, ties, loud_and_silent),
     mistakes=(
-        Mistake(half_of_the_mixture, "Yours asks each source alone. Can two sources win one cell in it, or none?"),
+        Mistake(
+            half_of_the_mixture, "Yours asks each source alone. Can two sources win one cell in it, or none?"
+        ),
         Mistake(
             louder_than_the_mixture,
             "When is one source louder than the sum of all? Compare with the other sources, not with x.",
@@ -125,15 +127,22 @@ CELLS = Exercise(
         Mistake(loudest_row, "Compare sources in one cell. Along which axis does yours compare?"),
         Mistake(shares, "The target is yes or no. What does yours hold where one source has two thirds?"),
         Mistake(unweighted, "Does a silent cell count as much as a loud one in yours?"),
-        Mistake(weighed_by_magnitude, "Loud cells should count more, but not in proportion: see the formula of w."),
+        Mistake(
+            weighed_by_magnitude, "Loud cells should count more, but not in proportion: see the formula of w."
+        ),
         Mistake(weight_not_clamped, "What is the weight where the mixture is silent, or extremely loud?"),
         Mistake(mean_of_weighted, "You divide by the number of cells. By what does a weighted mean divide?"),
         Mistake(
             weights_of_one_source_below,
             "How many cells does the numerator hold, and how many weights are in your denominator?",
         ),
-        Mistake(first_of_those_that_tie, "Who gets a cell in which two are equally loud? See the sign in the formula."),
-        Mistake(softmax_over_sources, "Each mask is a yes or no of its own here. Do yours compete for one whole?"),
+        Mistake(
+            first_of_those_that_tie,
+            "Who gets a cell in which two are equally loud? See the sign in the formula.",
+        ),
+        Mistake(
+            softmax_over_sources, "Each mask is a yes or no of its own here. Do yours compete for one whole?"
+        ),
     ),
     alternatives=(by_softplus,),
     properties=(properties.bounded(two_sources, low=0, hint="A cross-entropy is never below 0."),),

@@ -7,9 +7,7 @@ from torch import Tensor
 from avcl_teach.exercises.exercise import Exercise, Mistake
 
 
-def scale_free_ratio(
-    y: Float[Tensor, "clip sample"], s: Float[Tensor, "clip sample"]
-) -> Float[Tensor, ""]:
+def scale_free_ratio(y: Float[Tensor, "clip sample"], s: Float[Tensor, "clip sample"]) -> Float[Tensor, ""]:
     """Mean SI-SDR in dB over the clips whose reference is not silent."""
     there = s.square().sum(1) > 0
     y, s = y[there], s[there]
@@ -133,15 +131,26 @@ FIGURES = Exercise(
     cases=(estimates, with_offset, swapped, one_silent),
     mistakes=(
         Mistake(without_scale, "Double the estimate. Does your figure change?"),
-        Mistake(reference_over_scaled, "Which energy stands above: that of s, or of what of s is in the estimate?"),
+        Mistake(
+            reference_over_scaled, "Which energy stands above: that of s, or of what of s is in the estimate?"
+        ),
         Mistake(twenty_for_ten, "Energies, or amplitudes? One of them takes 10, the other 20."),
         Mistake(natural_log, "A decibel counts tenfolds. Which logarithm is yours?"),
         Mistake(upside_down, "Should a better estimate score higher? Yours?"),
         Mistake(silence_counts_as_zero, "A clip without reference: is it in your denominator?"),
-        Mistake(silence_with_a_floor, "A floor turns silence into a number. Should that clip be in the mean at all?"),
+        Mistake(
+            silence_with_a_floor,
+            "A floor turns silence into a number. Should that clip be in the mean at all?",
+        ),
         Mistake(silence_not_skipped, "What is 0 / 0? Ask who has a reference before you divide."),
-        Mistake(mean_taken_off, "This figure takes no mean off. What does yours do to a constant part of the sound?"),
-        Mistake(ratio_of_means, "A figure for each clip first, or all energies first? The loud clip should not rule."),
+        Mistake(
+            mean_taken_off,
+            "This figure takes no mean off. What does yours do to a constant part of the sound?",
+        ),
+        Mistake(
+            ratio_of_means,
+            "A figure for each clip first, or all energies first? The loud clip should not rule.",
+        ),
         Mistake(one_scale_for_all, "Every clip has a gain of its own. How many gains does yours fit?"),
         Mistake(amplitudes, "Energy is a sum of squares. Of what is your sum?"),
         Mistake(best_order, "The picture says who is who. Does yours look for whom the estimate fits best?"),

@@ -93,19 +93,26 @@ PASSING = Exercise(
     reference=pass_on,
     cases=(duet, trio, alone),
     mistakes=(
-        Mistake(gifts_only, "What source n receives must be missing somewhere. Where does yours take it from?"),
+        Mistake(
+            gifts_only, "What source n receives must be missing somewhere. Where does yours take it from?"
+        ),
         Mistake(losses_only, "What is taken away must arrive somewhere. Where does it in yours?"),
         Mistake(sign_turned, "r[n, m] is what n receives. Does your n gain it or lose it?"),
         Mistake(taken_from_both, "Add up the sources before and after. Which way did the sum go in yours?"),
         Mistake(given_to_both, "Add up the sources before and after. Is there more now than there was?"),
         Mistake(keeps_its_own, "What does a source pass to itself in yours, and is it also taken away?"),
         Mistake(averaged, "Each gift counts in full. Is yours smaller with three sources than with two?"),
-        Mistake(first_stage_forgotten, "With r = 0 the second stage should change nothing. What does yours return?"),
+        Mistake(
+            first_stage_forgotten,
+            "With r = 0 the second stage should change nothing. What does yours return?",
+        ),
         Mistake(passed_as_masks, "Logits are added before the one sigmoid. Is there already one in yours?"),
         Mistake(stopped, "Right values. Can the second stage learn from them in yours?"),
     ),
     alternatives=(by_loops,),
     properties=(
-        Property("sum kept", _keeps_the_sum, "Add up the sources' logits: the sum should be what it was before."),
+        Property(
+            "sum kept", _keeps_the_sum, "Add up the sources' logits: the sum should be what it was before."
+        ),
     ),
 )

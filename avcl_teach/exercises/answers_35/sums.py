@@ -25,7 +25,12 @@ def by_table(M, video, R, w):
 
 
 def duet_and_solo(g):
-    return torch.rand(3, 5, generator=g), torch.tensor([0, 0, 1]), 1.2 * torch.rand(2, 5, generator=g), _weights(5, g)
+    return (
+        torch.rand(3, 5, generator=g),
+        torch.tensor([0, 0, 1]),
+        1.2 * torch.rand(2, 5, generator=g),
+        _weights(5, g),
+    )
 
 
 def in_any_order(g):
@@ -111,7 +116,9 @@ SUMS = Exercise(
     reference=add_up,
     cases=(duet_and_solo, in_any_order, cancelling),
     mistakes=(
-        Mistake(each_object_alone, "Nobody knows an object's own share. With what does yours compare one mask?"),
+        Mistake(
+            each_object_alone, "Nobody knows an object's own share. With what does yours compare one mask?"
+        ),
         Mistake(means_for_sums, "Two objects, half each: is that half of the video, or all of it?"),
         Mistake(loudest_object, "Yours hears one object of a video. Where are the others?"),
         Mistake(not_clamped, "Where sources cancel, R explodes. What holds it in the definition?"),
@@ -121,8 +128,13 @@ SUMS = Exercise(
         Mistake(without_weights, "Do loud and silent cells count alike in yours?"),
         Mistake(signed, "Too much here and too little there: do they cancel in yours?"),
         Mistake(one_sum_for_all, "Move an object from one video to the other. Does your loss notice?"),
-        Mistake(not_divided_by_videos, "A mean over videos, too: what happens to yours with twice the videos?"),
-        Mistake(mean_without_weights_below, "You divide by the number of cells. By what does a weighted mean divide?"),
+        Mistake(
+            not_divided_by_videos, "A mean over videos, too: what happens to yours with twice the videos?"
+        ),
+        Mistake(
+            mean_without_weights_below,
+            "You divide by the number of cells. By what does a weighted mean divide?",
+        ),
     ),
     alternatives=(by_table,),
 )
