@@ -1,10 +1,11 @@
 """CREMA-D: 91 actors say 12 sentences in six emotions, filmed.
 
 Layout of the owners' repository (github.com/CheyneyComputerScience/CREMA-D):
-`VideoFlash/1001_DFA_ANG_XX.flv` (films), `AudioWAV/` and `AudioMP3/` (the sound alone, same names). A name tells actor (1001 to 1091), sentence
-(12 codes), emotion and level (LO, MD, HI, XX = none asked). Films and sounds are kept with git-lfs: a clone
-without it holds pointers, which are refused. Licence: Open Database License, as copies of the data set state
-it; the owners' own licence file was not read, nor whether every film has a sound track.
+`VideoFlash/1001_DFA_ANG_XX.flv` (films), `AudioWAV/` and `AudioMP3/` (the sound alone, same names). A name
+tells actor (1001 to 1091), sentence (12 codes), emotion and level (LO, MD, HI, XX = none asked). Films and
+sounds are kept with git-lfs: a clone without it holds pointers, which are refused. Licence: Open Database
+License, as copies of the data set state it; the owners' own licence file was not read, nor whether every film
+has a sound track.
 Source: Cao et al. 2014. Lesson: 32.
 """
 
@@ -55,8 +56,8 @@ def load(
 
     root: the repository's folder, or `CREMA-D` in the one that AVCL_DATA names. n: the first n films
     (default all: 7,442 in all). Returns clips with label (place in `EMOTIONS`), extra actor, sentence, level;
-    meta["odd_names"] lists files passed over. Errors: FileNotFoundError, ValueError as in `acted_takes`; those
-    of `from_file`. Lesson: 32.
+    meta["odd_names"] lists files passed over. Errors: FileNotFoundError, ValueError as in `acted_takes`;
+    those of `from_file`. Lesson: 32.
     """
     takes, odd = find_takes(root, folder=FOLDER, suffixes=SUFFIXES, parse=take_of)
     chosen = set(actors_of([take.actor for take in takes], split, seed=seed))

@@ -1,9 +1,10 @@
 """RAVDESS: 24 actors speak and sing in eight emotions, filmed.
 
 Layout of the archives (Zenodo 1188976, `Video_Speech_Actor_01.zip` ...):
-`Actor_01/01-01-06-01-02-01-01.mp4`. Seven numbers: modality (01 picture and sound, 02 picture alone, 03 sound alone), channel (01 speech, 02
-song), emotion (01 to 08), intensity (01 normal, 02 strong; none strong for neutral), statement (2), repetition
-(2), actor (1 to 24, odd = male). Films with sound are read, the others passed over. Licence: CC BY-NC-SA 4.0.
+`Actor_01/01-01-06-01-02-01-01.mp4`. Seven numbers: modality (01 picture and sound, 02 picture alone, 03 sound
+alone), channel (01 speech, 02 song), emotion (01 to 08), intensity (01 normal, 02 strong; none strong for
+neutral), statement (2), repetition (2), actor (1 to 24, odd = male). Films with sound are read, the others
+passed over. Licence: CC BY-NC-SA 4.0.
 Source: Livingstone and Russo 2018. Lesson: 32.
 """
 
