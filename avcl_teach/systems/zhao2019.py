@@ -34,11 +34,11 @@ ABOUT = System(
     "in training; soft masks, BSS Eval with 512 taps, no permutation search",
     chance="SDR of the mixture itself, taken for either source",
     ceiling="SDR of the dominant masks of the true shares",
-    labels_used="class labels for the picture trunk (the paper's is trained on ImageNet), and to draw pairs of "
-    "each stage; none for the masks",
+    labels_used="class labels for the picture trunk (the paper's is trained on ImageNet), and to draw pairs "
+    "of each stage; none for the masks",
     paired="the sound of a mixture and the silent videos of its two sources",
     survey_row="Zhao et al., 2019 | CE | Semi-Supervised | Sound Separation | SDR | 8.31 | MUSIC",
-    correction="the data set is MUSIC-21; semi-supervised there means self-supervised: no masks, no stems given",
+    correction="the data set is MUSIC-21; semi-supervised there means self-supervised: no stems are given",
     kept="a visual code with time, motion gated by appearance, FiLM, binary masks, different before same",
     mark="reconstruction",
     arms=("paper", "one frame", "time averaged", "single stage"),

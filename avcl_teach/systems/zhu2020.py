@@ -36,7 +36,7 @@ ABOUT = System(
     survey_row="Zhu and Rahtu, 2020 | CE | Supervised | Sound Separation | SDR | 8.25 | MUSIC",
     correction="mix-and-separate on unlabelled videos, the regime the table calls semi-supervised elsewhere; "
     "8.25 could not be checked",
-    kept="exchange of residuals, logits added before one sigmoid, a loss on both stages, detached second input",
+    kept="exchange of residuals, logits added before one sigmoid, losses on both stages, detached input",
     mark="reconstruction",
     arms=("paper", "one stage", "still picture"),
     claims=(

@@ -36,7 +36,7 @@ ABOUT = System(
     paired="the sound of a mixture and one picture of each of its two sources",
     survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | 10.74 | "
     "MUSIC",
-    correction="10.74 is the oracle with the true category in place of the picture, which locates nothing; the "
+    correction="10.74 is the oracle: the true category in place of the picture; it locates nothing. The "
     "best system that looks at pixels reaches 10.59, with labels in training",
     kept="K = number of classes, no alpha and beta in the product, matching and mismatching pairs",
     mark="reconstruction",
