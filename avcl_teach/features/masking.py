@@ -57,7 +57,7 @@ def to_rows(
 
 def to_bins(
     M: Float[Tensor, "*batch row frame"], *, n_fft: int = N_FFT, n_frames: int | None = None
-) -> Float[Tensor, "*batch freq frame"]:
+) -> Float[Tensor, "*batch freq column"]:
     """Read a mask of rows at every bin (`bin_weights`); the last frame is held up to n_frames. Lesson: 35."""
     M = bin_weights(n_fft, M.shape[-2]).to(M) @ M
     more = (n_frames or M.shape[-1]) - M.shape[-1]
@@ -99,7 +99,7 @@ def ratio_mask(
 
 
 def masked_sound(
-    X: Complex[Tensor, "*batch freq frame"],
+    X: Complex[Tensor, "*batch freq column"],
     M: Float[Tensor, "*batch row frame"],
     *,
     n_samples: int,

@@ -142,7 +142,7 @@ def train_on_pairs(
     model: nn.Module,
     loss: Callable[[Mixtures], Float[Tensor, ""]],
     clips: Solos,
-    who: Int[Tensor, "pair 2"],
+    who: Int[Tensor, "pair source"],
     *,
     steps: int,
     batch: int,

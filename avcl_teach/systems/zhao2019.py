@@ -66,7 +66,7 @@ class MovingPixels(nn.Module):
 
     def see(
         self, maps: Float[Tensor, "clip place 64"], motion: Float[Tensor, "clip time 32 32"]
-    ) -> Float[Tensor, "clip time 64"]:
+    ) -> Float[Tensor, "clip step 64"]:
         """Gate motion by appearance, join both, take the maximum over places, mix neighbours in time."""
         n, t = motion.shape[:2]
         look = maps.repeat_interleave(t, 0)  # the same picture at every moment
