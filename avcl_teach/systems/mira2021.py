@@ -49,7 +49,7 @@ ABOUT = System(
 )
 SIZES = {
     "quick": {"n_train": 32, "n_test": 32, "steps": 2},
-    "cpu": {"n_train": 768, "n_test": 192, "steps": 120},
+    "cpu": {"n_train": 640, "n_test": 160, "steps": 110},
     "gpu": {"n_train": 4096, "n_test": 512, "steps": 6000},
 }
 
