@@ -29,6 +29,9 @@ _HOME: dict[str, str] = {
     "mirror": "two_ears",
     "render_two_ears": "two_ears",
     "to_two_ears": "two_ears",
+    "perform": "performers",
+    "play": "performers",
+    "render_performers": "performers",
     "crop_frames": "panoramas",
     "load_panoramas": "panoramas",
     "render_panoramas": "panoramas",
@@ -46,6 +49,7 @@ AUDITS: dict[str, str] = {
     "sentences": "sentences:audit",
     "two ears": "two_ears_audit:checks",
     "panorama": "panoramas_audit:checks",
+    "performers": "performers_audit:checks",
 }
 
 __all__ = list(_HOME)
