@@ -13,7 +13,7 @@
 #
 # > **Time:** 50 minutes, and 40 more for the checked exercises\
 # > **Runs on:** 2 CPU cores in about 90 s with 0.9 GB of memory\
-# > **Survey:** section 3.4, sound separation. **Needs:** lessons 01, 02 and 13
+# > **Survey:** section 3, Table 1 (sound separation). **Needs:** lessons 01, 02 and 13
 
 # %%
 import importlib.util
@@ -396,7 +396,7 @@ found = base.judge(zhao2019.separator(short, twins), twins, twin_pairs)
 print(f"twins: SDR {found['sdr']:.2f}, wrong partner {found['wrong']:.2f}, mixture {level['mixture']:.2f} dB")
 
 # %% mystnb={"image": {"alt": "Training loss of the short run, flat at first, then falling"}}
-show.curves({"loss": losses}, title="short run on twins");
+show.curves(losses, title="short run on twins");
 
 # %% [markdown]
 # A longer run ships with the package (`python -m avcl_teach.comparison.train_separation`). Load it, and judge it on both kinds:
@@ -490,7 +490,7 @@ show.explore(
 logits = torch.tensor([[1.0, -0.5], [0.2, 2.0]])[:, None]  # [source, row 1, frame 2]
 r = torch.tensor([[0.0, 0.7], [0.1, 0.0]])[..., None, None].expand(2, 2, 1, 2)
 final = zhu2020.exchange(logits[None], r[None])[0]
-print("before", logits[:, 0].tolist(), "\nafter ", final[:, 0].tolist())
+print("before", logits[:, 0].round(decimals=2), "\nafter ", final[:, 0].round(decimals=2))
 assert_close(final.sum(0), logits.sum(0))  # whatever r is
 
 # %% [markdown]
@@ -559,7 +559,7 @@ w = torch.tensor([1.0, 0.5])
 total = 0.0
 for k in range(2):
     gap = (M[video == k].sum(0) - R[k].clamp_max(5)).abs()
-    print(f"video {'AB'[k]}: gaps {gap.tolist()}")
+    print(f"video {'AB'[k]}: gaps {gap[0]:.1f} and {gap[1]:.1f}")
     total = total + (gap * w).sum()
 by_hand = total / (w.sum() * 2)
 
@@ -678,4 +678,4 @@ Markdown(rows)
 # printed as separation, is spatial sound (lesson 39).
 #
 # **To read:** Zhao et al. (2018, 2019), Gao and Grauman (2019), Zhu and Rahtu (2020, 2021), Gan et al. (2020), Music Gesture, for keypoints in place of pixels;
-# Vincent et al. (2006), BSS Eval; Le Roux et al. (2019), why SI-SDR; Vilaça et al. (2022), section 3.4.
+# Vincent et al. (2006), BSS Eval; Le Roux et al. (2019), why SI-SDR; Vilaça et al. (2022), section 3.

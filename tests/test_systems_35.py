@@ -95,7 +95,9 @@ def test_exchange_keeps_the_sum_of_the_logits_whatever_passes():
     assert (two - one).abs().max() > 1e-3
     assert sum(p.numel() for p in model.filter.parameters()) == base.K + 1
     two.sum().backward()
-    assert all(p.grad is None or p.grad.abs().max() < 1e-3 for p in model.second.parameters())  # it is a constant
+    assert all(
+        p.grad is None or p.grad.abs().max() < 1e-3 for p in model.second.parameters()
+    )  # it is a constant
 
 
 def test_stage_two_does_not_train_stage_one_through_its_input():

@@ -10,7 +10,7 @@ Lesson: 35.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from avcl_teach.comparison.solo_clips import Solos
@@ -58,7 +58,7 @@ class CategorySeparator(nn.Module):
         self.look = PictureMaps(n_classes)
         self.locate = nn.Conv2d(1, 1, 1)
 
-    def see(self, pictures: Float[Tensor, "picture 3 32 32"]) -> tuple[Tensor, Tensor]:
+    def see(self, pictures: Shaped[Tensor, "picture 3 32 32"]) -> tuple[Tensor, Tensor]:
         """Return the embedding e [picture, class] in 0..1 and its map [picture, class, 4, 4]."""
         h = self.look(pictures)
         return torch.sigmoid(h.amax((2, 3))), h
