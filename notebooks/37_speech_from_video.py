@@ -94,6 +94,7 @@ def stack(n):
     return plt.subplots(n + 1, 1, figsize=(9, 0.9 + 1.3 * n), layout="constrained",
                         sharex=True, gridspec_kw=how)
 
+# %% tags=["hide-input"]
 fig, axes = stack(1)
 picture_row(axes[0], big.frames[0])
 spectrum_row(axes[1], big.mono[0])
