@@ -35,6 +35,8 @@ from avcl_teach import show, world
 from avcl_teach.exercises import check
 from avcl_teach.features import masking
 from avcl_teach.metrics.separation import bss_eval, mean_db, si_sdr
+
+# %%
 from avcl_teach.systems import _pixel_player as base
 from avcl_teach.systems import gao2019, zhao2019, zhu2020, zhu2021a
 
@@ -66,7 +68,7 @@ show.clip(silent, 0, caption=f"The first of the two: {both[0]}, switched off.")
 show.clip(silent, 1, caption=f"The second of the two: {both[1]}, switched off.")
 
 # %% [markdown]
-# - You just did three things: named what each *looks* like it sounds like, matched *when* it moves with when something sounds, and
+# - You did three things: named what each *looks* like it sounds like, matched *when* it moves with when something sounds, and
 #   held the two apart by ear.
 # - The systems of this lesson do the first, the second, and both. Their output is two sounds.
 #
@@ -312,7 +314,7 @@ assert_close(head(v[None], s_k[None])[0], by_loop)
 print(f"{sum(p.numel() for p in head.parameters())} numbers in the head for K = {K}")
 
 # %% [markdown]
-# How much of that is just *knowing the class*? Zhu and Rahtu (2021) replace the picture by a one-hot vector, $K$ = number of classes, no $\alpha$, no
+# How much of that is *knowing the class*, and nothing else? Zhu and Rahtu (2021) replace the picture by a one-hot vector, $K$ = number of classes, no $\alpha$, no
 # $\beta$: an **oracle** that is told what to listen for. Train it, live:
 
 # %%
