@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from avcl_teach.comparison.cached import cached, hash_files
@@ -130,8 +130,8 @@ def view_steps(
 
 
 def crops(
-    x: Float[Tensor, "clip step feature"], first: Int[Tensor, "clip"], n_steps: int
-) -> Float[Tensor, "clip n_steps feature"]:
+    x: Shaped[Tensor, "clip step feature"], first: Int[Tensor, "clip"], n_steps: int
+) -> Shaped[Tensor, "clip {n_steps} feature"]:
     """Cut n_steps from step `first` of each clip. Errors: ValueError for a cut that leaves a clip."""
     if n_steps < 1 or int(first.min()) < 0 or int(first.max()) + n_steps > x.shape[1]:
         raise ValueError(f"expected {n_steps} steps inside {x.shape[1]}, from {first.tolist()[:3]} ...")

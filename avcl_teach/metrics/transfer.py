@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from avcl_teach.metrics.probes import linear_probe
 
 RIDGES = (0.01, 0.1, 1.0, 10.0)
-Labelled = tuple[Tensor, Int[Tensor, "clip"]]
+Labelled = tuple[Tensor, Int[Tensor, "_"]]
 
 
 def top1(scores: Float[Tensor, "clip class"], labels: Int[Tensor, "clip"]) -> float:
@@ -35,9 +35,7 @@ def top1(scores: Float[Tensor, "clip class"], labels: Int[Tensor, "clip"]) -> fl
     return float((best.gather(1, labels[:, None])[:, 0] / best.sum(1)).double().mean())
 
 
-def label_budget(
-    labels: Int[Tensor, "clip"], per_class: int, *, seed: int = 0
-) -> Int[Tensor, "chosen"]:
+def label_budget(labels: Int[Tensor, "clip"], per_class: int, *, seed: int = 0) -> Int[Tensor, "chosen"]:
     """Choose per_class clips of each class by lot: the only ones whose labels a learner is told.
 
     Budgets of one seed are nested: the smaller is part of the larger. Classes stand in turn, so that any

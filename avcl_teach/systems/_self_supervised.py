@@ -1,4 +1,4 @@
-"""What the systems of recognition by self-supervision share: drawing, pairing wrongly, judging by transfer."""
+"""What the systems of recognition by self-supervision share: drawing, wrong partners, judging."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -35,7 +35,7 @@ ABOUT = System(
     protocol=f"frozen picture tower; linear probe told {PER_CLASS} labels of each of 8 instruments; "
     f"individuals never met in training; wrong partner: {shared.CONTROL}, and their captions",
     chance="1 / 8 instruments",
-    ceiling="the same tower trained on the labels of all training clips",
+    ceiling="the same tower trained on all labels (as many of each class as the rarest has)",
     labels_used="none in pretraining; captions name the instrument in one of five",
     paired="sound and picture of one view of a clip; five captions, one of them about it",
     survey_row="Alayrac 2020 | NCE + MIL-NCE | Semi-Supervised | ACC 88.9/91.8/67.1 | ESC-50/UCF101/HMDB51",
@@ -43,7 +43,9 @@ ABOUT = System(
     kept="fine and coarse spaces, NCE for sound, MIL-NCE for words, sound and words never compared in training",
     claims=(
         Claim("MIL-NCE beats one caption picked by lot.", "paper", "one caption", "words for pictures"),
-        Claim("Fine and coarse beats one space, sound to words.", "paper", "shared space", "words for sounds"),
+        Claim(
+            "Fine and coarse beats one space, sound to words.", "paper", "shared space", "words for sounds"
+        ),
     ),
     arms=ARMS,
     mark="verified",
@@ -115,7 +117,14 @@ def draw_captions(
 
 
 def pretrain(
-    x_a: Tensor, x_v: Tensor, words: Tensor, *, n_classes: int, arm: str = "paper", seed: int = 0, **sizes: int
+    x_a: Tensor,
+    x_v: Tensor,
+    words: Tensor,
+    *,
+    n_classes: int,
+    arm: str = "paper",
+    seed: int = 0,
+    **sizes: int,
 ) -> Versatile:
     """Train on views [clip, view, step, feature] and captions, no labels; sizes: steps, batch_size."""
 
@@ -161,10 +170,13 @@ def run(
         }
     extra = {name: top1(name_it(model, fine, n), test.y) for name, fine in points.items()}
     fresh = shared.drawn(lambda: Versatile(n), seed).to(device)
+    most = int(train.y.bincount().min())
     return shared.outcome(
         lambda m: shared.probe_at(m.v, cuts, PER_CLASS, seed=seed),
         {"pretrained": model, "wrong partners": wrong, "untrained": fresh},
         chance=1 / n,
-        ceiling=shared.tuned_at(fresh.v, cuts, int(train.y.bincount().min()), seed=seed, steps=sizes["steps"]),
+        ceiling=shared.tuned_at(
+            fresh.v, cuts, int(train.y.bincount().min()), seed=seed, steps=sizes["steps"]
+        ),
         extra={**extra, "sound, linear": shared.probe_at(model.a, sounds, PER_CLASS, seed=seed)},
     )

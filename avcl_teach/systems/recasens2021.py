@@ -32,8 +32,8 @@ ABOUT = System(
     lesson="31",
     task="action recognition",
     metric="top-1, linear probe",
-    protocol=f"frozen narrow picture tower, averaged over 8 crops of a concert; linear probe told {PER_CLASS} "
-    f"concerts of each of 8 bands; individuals never met in training; wrong partner: {shared.CONTROL}",
+    protocol=f"frozen narrow picture tower, averaged over 8 crops of a concert; linear probe told "
+    f"{PER_CLASS} concerts of each of 8 bands; individuals never met in training; wrong partner: {shared.CONTROL}",
     chance="1 / 8 bands",
     ceiling="the band most probable given the instruments of all shots, told without error",
     labels_used="none in pretraining",

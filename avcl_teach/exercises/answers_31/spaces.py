@@ -118,17 +118,20 @@ SPACES = Exercise(
     cases=(five_captions, one_caption, long_vectors),
     mistakes=(
         Mistake(no_relu, "What stands between the fine space and W? Look at the drawing once more."),
-        Mistake(words_meet_the_sound, "Who is compared with the words in training: the sound, or the picture?"),
+        Mistake(words_meet_the_sound, "Who meets the words in training: the sound, or the picture?"),
         Mistake(
-            sound_in_the_coarse_space, "In training the sound stays in one space. In which of the two is yours?"
+            sound_in_the_coarse_space,
+            "In training the sound stays in one space. In which one is yours?",
         ),
-        Mistake(captions_averaged, "Four of five captions are about something else. What is left of the fifth?"),
+        Mistake(captions_averaged, "Four of five captions are about others. What is left of the fifth?"),
         Mistake(first_caption_only, "Nobody says which caption is the right one. How many does yours read?"),
         Mistake(
-            each_caption_a_positive, "Must every caption be right, or is one enough? Where does the sum stand?"
+            each_caption_a_positive,
+            "Must every caption be right, or is one enough? Where is the sum?",
         ),
         Mistake(
-            positives_twice_below, "A perfect answer should cost almost nothing. How often is it counted below?"
+            positives_twice_below,
+            "A perfect answer costs almost nothing. How often is it counted below?",
         ),
         Mistake(captions_mixed, "Whose captions stand in row i? Follow one through your reshaping."),
         Mistake(one_way, "The picture looks for its sound as well. Where is that in yours?"),

@@ -97,15 +97,16 @@ TIES = Exercise(
     reference=top1,
     cases=(clear, ties, nothing_known, one_clip, more_classes_than_clips),
     mistakes=(
-        Mistake(argmax_only, "Give every class the same score. Which class does yours then name, every time?"),
+        Mistake(argmax_only, "Give every class the same score. Which class does yours then name?"),
         Mistake(
-            ties_count_in_full, "A model that says the same of all classes: is it always right, as yours says?"
+            ties_count_in_full,
+            "A model that says the same of all classes: is it always right?",
         ),
-        Mistake(ties_count_for_nothing, "Two classes tie at the top and one is right. Is that worth nothing?"),
+        Mistake(ties_count_for_nothing, "Two classes tie at the top, one is right. Is that worth nothing?"),
         Mistake(over_clips, "Highest among what: the classes of one clip, or the clips of one class?"),
         Mistake(counted, "A share of the clips lies between 0 and 1. What does yours count up to?"),
         Mistake(lowest_wins, "Is a high score a good one here?"),
-        Mistake(per_class, "Every clip weighs the same here. Does a clip of a rare class weigh more in yours?"),
+        Mistake(per_class, "Every clip weighs the same here. Does one of a rare class in yours?"),
         Mistake(tied_with_anyone, "Own class second of five: is any credit due? Look at who is above it."),
     ),
     alternatives=(by_loop, by_ranks),

@@ -116,7 +116,8 @@ VERSIONS = Exercise(
         Mistake(picture_never_shifted, "The sound is later. Is the picture?"),
         Mistake(wrapped, "What comes after the window's end: its own beginning, or the rest of the clip?"),
         Mistake(
-            shifted_after_reversal, "Which steps of the clip are in your last version? Its window is the later."
+            shifted_after_reversal,
+            "Which steps of the clip are in your last version?",
         ),
         Mistake(features_reversed, "What is reversed: the order of the steps, or of the features?"),
         Mistake(whole_clip_reversed, "A reversed window shows the same steps. Does yours?"),

@@ -50,7 +50,7 @@ def draw_concerts(
     found = as_indices(indices)
     if split not in ARCHIVE or not found or n_shots < 1:
         raise ValueError(
-            f"expected a split of {sorted(ARCHIVE)}, a clip and a shot, got {split!r}, {len(found)}, {n_shots}"
+            f"expected a split of {sorted(ARCHIVE)}, a clip, a shot, got {split!r}, {len(found)}, {n_shots}"
         )
     takes, weights = ARCHIVE[split] // len(CLASSES), shot_weights().numpy()
     band, who, shot = [], [], []

@@ -65,7 +65,9 @@ def audit_concerts(*, n_train: int = 512, n_test: int = 1024, seed: int = 0) -> 
             for k, bounds in {1: (20, 40), 2: (60, 85), 16: (98, 100)}.items()]  # fmt: skip
     counts = who.flatten().bincount(minlength=8) / who.numel()
     rows.append(_row("most frequent instrument", float(counts.max()), 0, 16, 12.5))
-    rows.append(_row("an instrument twice in a row", float((who.diff(dim=1) == 0).float().mean()), 0, 0, None))
+    rows.append(
+        _row("an instrument twice in a row", float((who.diff(dim=1) == 0).float().mean()), 0, 0, None)
+    )
     clips = {s: concerts.render_concerts(256, split=s, seed=seed) for s in ("train", "test")}
     for name, see in {"mean colour": probes.mean_colour, "loudness": probes.loudness_db}.items():
         x, y = (torch.as_tensor(see(clips[s])).float() for s in ("train", "test"))
@@ -99,9 +101,7 @@ def _by_notes(first: Clips, second: Clips) -> float:
 
 def _shift_found(first: Clips, second: Clips) -> float:
     rate = 8 * first.frame_rate_hz
-    a, b = (
-        onset_strength(c.mono, sample_rate_hz=c.sample_rate_hz, rate_hz=rate) for c in (first, second)
-    )
+    a, b = (onset_strength(c.mono, sample_rate_hz=c.sample_rate_hz, rate_hz=rate) for c in (first, second))
     reach = 8 * MAX_SHIFT_FRAMES + 4
     curve = lagged_correlation(a, b, reach)
     lag_s = (curve.argmax(-1) - reach) / rate

@@ -69,7 +69,7 @@ def render_views(
     first object · "hue" all colours turned by 0.2 to 0.8 of the circle · "time" 1 or 2 frames earlier or
     later in the same performance · "pitch" all players 2 to 5 semitones up or down. What a view does is drawn
     from (seed, split, index, place among the views). Extra truth: scene, view, hue, shift_s, semitones,
-    level_db, corner [clip, 2] (x, y) and side of the window, in sides of the whole picture. Other truth is the
+    level_db, corner [clip, 2] (x, y) and side of the window, in sides of the whole. Other truth is the
     view's own: boxes and masks in the crop, notes on its clock (an onset before it began is negative).
     Errors: ValueError for an unknown view, layout (solo and scene have views), knob or size. Lesson: 31.
     """
@@ -107,9 +107,7 @@ def load_views(indices: int | Sequence[int], **arguments: object) -> Clips:
 
 def draw_change(scenes: Scenes, k: int, parts: Sequence[str]) -> Change:
     """Draw what view k does to each scene; every change has random numbers of its own."""
-    u = np.stack(
-        [generator(scenes.seed, scenes.split, int(i), f"view-{k}").random(8) for i in scenes.index]
-    )
+    u = np.stack([generator(scenes.seed, scenes.split, int(i), f"view-{k}").random(8) for i in scenes.index])
     steps = np.array([s for s in range(-MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES + 1) if s])
     side = SIDE if "crop" in parts else 1.0
     return Change(
