@@ -14,6 +14,7 @@ from avcl_teach.world.variants import concerts, view_truth, views
 SPLITS = ("train", "val", "test")
 STEP_S = 0.25
 _CHUNK = 128
+_APART = 1_000_000  # clips of two seeds never meet
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,20 @@ class StepData:
 
 
 def concert_steps(
-    n_train: int = 1024, n_test: int = 512, *, seed: int = 0, n_val: int = 256, preset: str = "easy"
+    n_train: int = 1024,
+    n_test: int = 512,
+    *,
+    seed: int = 0,
+    n_val: int = 256,
+    preset: str = "easy",
+    world_seed: int = 0,
 ) -> StepData:
     """Take concerts of 32 steps, 32 px wide, two steps a shot; y is the band.
 
+    The seed draws the concerts; the shots they are cut from, and the individuals, are those of one world.
     Features of `segment_sounds` and `segment_regions` (one region) of each shot of the archive, without the
     jump at the cuts, standardised on training's shots only and cached (rendering takes 3 s of processor time
-    once a seed). Errors: ValueError for fewer than 2 clips or an unknown preset. Lesson: 31.
+    once a world). Errors: ValueError for fewer than 2 clips or an unknown preset. Lesson: 31.
     """
     _check(n_train=n_train, n_test=n_test, n_val=n_val)
 
@@ -72,18 +80,19 @@ def concert_steps(
         n, parts = concerts.ARCHIVE[split], []
         for start in range(0, n, _CHUNK):
             shots = range(start, min(n, start + _CHUNK))
-            parts.append(_look(concerts.render_shots(shots, split=split, seed=seed, preset=preset)))
+            parts.append(_look(concerts.render_shots(shots, split=split, seed=world_seed, preset=preset)))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     code = hash_files(__file__, concerts.__file__, segments.__file__, spectral.__file__)
     found = {}
     for split in SPLITS:
-        key = {"concerts": split, "seed": seed, "preset": preset, "world": source_hash(), "code": code}
+        key = {"concerts": split, "seed": world_seed, "preset": preset, "world": source_hash(), "code": code}
         found[split], _ = cached(key, lambda split=split: (make(split), {}))
     found = _standardised(found)
     cuts = []
     for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True):
-        drawn = concerts.draw_concerts(n, split=split, seed=seed)
+        mine = range(seed * _APART, seed * _APART + n)
+        drawn = concerts.draw_concerts(mine, split=split, seed=world_seed)
         x_a, x_v = (found[split][name][drawn["shot"]].flatten(1, 2) for name in ("x_a", "x_v"))
         cuts.append(Steps(x_a, x_v, drawn["band"], drawn["instrument"]))
     return StepData(*cuts, tuple(concerts.band_names()), seed)
@@ -97,9 +106,11 @@ def view_steps(
     n_val: int = 256,
     preset: str = "easy",
     changed: str = views.EVERY,
+    world_seed: int = 0,
 ) -> StepData:
     """Take solo scenes of 8 steps in two views each, plain and `changed`; y is the instrument.
 
+    The seed draws the scenes; the individuals are those of one world.
     x_a, x_v [scene, view, step, feature], view 0 plain; val and test have the plain view only. Features as in
     `concert_steps` (rendering takes about 12 s of processor time once a seed). Errors: as there, and
     ValueError for an unknown view. Lesson: 31.
@@ -109,8 +120,8 @@ def view_steps(
     def make(split: str, n: int, shown: tuple[str, ...]) -> dict[str, Tensor]:
         parts = []
         for start in range(0, n, _CHUNK):
-            scenes = range(start, min(n, start + _CHUNK))
-            how = {"views": shown, "preset": preset, "split": split, "seed": seed, "size_px": 32}
+            scenes = range(seed * _APART + start, seed * _APART + min(n, start + _CHUNK))
+            how = {"views": shown, "preset": preset, "split": split, "seed": world_seed, "size_px": 32}
             parts.append(_look(views.render_views(scenes, **how)))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -118,7 +129,12 @@ def view_steps(
     code, found = hash_files(__file__, *(module.__file__ for module in sources)), {}
     for split, n in zip(SPLITS, (n_train, n_val, n_test), strict=True):
         shown = ("plain", changed) if split == "train" else ("plain",)
-        key = {"views": [split, n, *shown], "seed": seed, "preset": preset, "world": source_hash()}
+        key = {
+            "views": [split, n, *shown],
+            "seed": [world_seed, seed],
+            "preset": preset,
+            "world": source_hash(),
+        }
         found[split], _ = cached({**key, "code": code}, lambda s=split, n=n, v=shown: (make(s, n, v), {}))
     cuts = []
     for split, tensors in _standardised(found).items():

@@ -16,6 +16,9 @@ CONTROL = (
     "at test there is one modality and no partner, so partners are wrong in pretraining: the whole protocol "
     "again after pretraining with the sounds of clips of another class"
 )
+SEEDS = (
+    "one world, individuals of the test never met in training; a seed draws clips, weights, batches, labels"
+)
 N_FEATURES = {"a": 64, "v": 182}
 
 
