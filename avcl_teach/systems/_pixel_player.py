@@ -21,7 +21,7 @@ from avcl_teach.metrics.separation import bss_eval, mean_db, si_sdr
 
 N_FRAMES, K, N_POOL = 64, 16, 1536  # a mask covers 64 of the 65 frames; the last holds
 SIZES = {
-    "quick": {"n_pool": 64, "n_train": 64, "steps": 4, "batch": 8, "n_test": 8},
+    "quick": {"n_pool": 64, "n_train": 64, "steps": 3, "batch": 6, "n_test": 6},
     "cpu": {"n_pool": N_POOL, "n_train": 1024, "steps": 500, "batch": 8, "n_test": 120},
     "gpu": {"n_pool": 4096, "n_train": 4000, "steps": 3000, "batch": 32, "n_test": 200},
 }
