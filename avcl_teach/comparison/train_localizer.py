@@ -28,7 +28,7 @@ HEAD = {"high": 0.4, "low": 0.1, "softness": 0.1}
 
 
 def train(out: Path = STORED, *, seed: int = 0, commit: str = "", sizes: dict | None = None) -> dict:
-    """Train on solo clips, then on scenes by the tri-map; write the weights and their card; return the card."""
+    """Train on solo clips, then on scenes by the tri-map; write weights and card; return the card."""
     torch.set_num_threads(1)
     sizes = SIZES | (sizes or {})
     started = time.process_time()
