@@ -57,7 +57,7 @@ show.clip(silent, caption="A mouth says four words. The sound is switched off.")
 
 # %%
 said = lexicon.sentence(big.extra["words"][0])
-show.sound(big.mono[0], sample_rate_hz=8000, caption="The same clip's sound: four words.")
+show.sound(big.mono[0], sample_rate_hz=8000, caption="The clip's sound: four words.")
 
 # %% [markdown]
 # <details><summary>Which?</summary>
@@ -85,7 +85,8 @@ def picture_row(ax, frames, every=2, first=4, last=46):
 
 def spectrum_row(ax, x, title=""):
     L = lip_speech.log_spectrum(x[None])[0]
-    ax.imshow(L, origin="lower", aspect="auto", extent=(0, len(x) / 8000, 0, 4), vmin=-6, vmax=3)
+    place = (0, len(x) / 8000, 0, 4)
+    ax.imshow(L, origin="lower", aspect="auto", extent=place, vmin=-6, vmax=3)
     ax.set(ylabel="kHz", title=title)
 
 # %% tags=["hide-input"]
@@ -102,8 +103,8 @@ for word, (start, end) in zip(said, big.extra["word_s"][0]):
     axes[1].axvspan(start, end, ymin=0.84, color="w", alpha=0.85)
     axes[1].text((start + end) / 2, 3.5, word, ha="center")
 axes[1].set(xlim=(0.16, 1.84), xlabel="seconds")
-show.figure(fig, alt="Frames of a mouth above a spectrogram on one time axis: lips shut where "
-            "sound stops or hums, wide open where low bands are strong")
+show.figure(fig, alt="Frames of a mouth above a spectrogram on one time axis: lips "
+            "shut where sound stops or hums, wide open where low bands are strong")
 
 # %% [markdown]
 # The grammar is that of the GRID corpus, made smaller: a word from each slot, all sentences equally likely. Speakers of the
@@ -133,7 +134,8 @@ def floor_of_sight(look: Int[Tensor, "word"], slot: Int[Tensor, "word"]) -> floa
     # when each is said once?
     # HINT 2: k: each look's guess hits one of its words. The mean over slots of k / n.
     # BEGIN SOLUTION
-    right = [len(look[slot == s].unique()) / int((slot == s).sum()) for s in slot.unique()]
+    slots = [look[slot == s] for s in slot.unique()]
+    right = [len(looks.unique()) / len(looks) for looks in slots]
     return 1 - sum(right) / len(right)
     # END SOLUTION
     # ALTERNATIVE: for each word 1 / (number of words in its slot that look like it).
@@ -143,7 +145,7 @@ check("speech.floor_of_sight", floor_of_sight)
 
 # %%
 floor = speech_audit.sight_floor()
-print(f"sight alone leaves at least {floor:.0%} of the words wrong; a blind guess {3 / 4:.0%}")
+print(f"words wrong: at least {floor:.0%} by sight alone, {3 / 4:.0%} by a blind guess")
 
 # %% [markdown]
 # ## Count the words that are wrong
@@ -226,7 +228,8 @@ from avcl_teach.metrics.wrong_partners import wrong_partners
 order = wrong_partners(test.sentences)  # nobody gets the own sentence
 print(f"strangers' true speech: {wer([true[i] for i in order]):.3f}")
 shares = torch.tensor([w in doubles for w in test.words.flatten().tolist()]).float()
-print(f"doubles among the test words: {shares.mean():.3f}; sight leaves {shares.mean() / 2:.3f}")
+by_sight = shares.mean() / 2
+print(f"doubles among the test words: {shares.mean():.3f}; sight leaves {by_sight:.3f}")
 
 # %% [markdown]
 # ## From a frame to 40 milliseconds
@@ -253,11 +256,13 @@ L_true = lip_speech.log_spectrum(test.x)
 through = {n: lip_speech.sound_of(L_true, n_steps=n) for n in lesson.phase_steps}
 for n, x in through.items():
     off = speech.log_stft_distance(x, test.x).mean()
-    print(f"{n:3d} steps: WER {wer(listeners.transcribe(recogniser, x)):.3f}, off by {off:.2f}")
+    lost = wer(listeners.transcribe(recogniser, x))
+    print(f"{n:3d} steps: WER {lost:.3f}, off by {off:.2f}")
 
 # %%
-hers = lip_speech.sound_of(lip_speech.log_spectrum(big.mono), n_steps=talking.PHASE_STEPS)
-captions = ["True speech.", "True magnitudes, phases found anew: hoarser, every word there."]
+L = lip_speech.log_spectrum(big.mono)
+hers = lip_speech.sound_of(L, n_steps=talking.PHASE_STEPS)
+captions = ["True speech.", "True magnitudes, phases found anew: every word is there."]
 show.sounds([big.mono[0], hers[0]], sample_rate_hz=8000, captions=captions)
 
 # %% [markdown]
@@ -276,7 +281,7 @@ def cut_together(
     start: Int[Tensor, "clip"],
     n: int,
 ) -> tuple[Float[Tensor, "clip n d"], Float[Tensor, "clip cut"]]:
-    """Cut n frames from each clip, from its own start, and the sound of the very frames.
+    """Cut n frames of each clip, from its own start, and the sound of the very frames.
 
     A frame lasts x.shape[1] // v.shape[1] samples.
     """
@@ -381,10 +386,11 @@ print(f"loss of the critics {float(losses.critics(G, D, batch).detach()):.2f}")
 
 # %%
 train = talking.talk("train", lesson.n_train)
-settings = {"seed": lesson.seed, "batch_size": lesson.batch_size, "device": lesson.device}
+settings = {"seed": lesson.seed, "batch_size": lesson.batch_size}
+settings["device"] = lesson.device
 G, duel = talking.train_speech("paper", train, ear, steps=lesson.steps, **settings)
 first, last = duel.generator_losses[0], duel.generator_losses[-1]
-print(f"{len(duel.generator_losses)} rounds: loss of the generator {first:.0f} -> {last:.0f}")
+print(f"{lesson.steps} rounds: loss of the generator {first:.0f} -> {last:.0f}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Loss of the generator over rounds: it falls steeply at first, then slowly, with noise"}}
 fig, ax = plt.subplots(figsize=(6, 2.2), layout="constrained")
@@ -413,16 +419,16 @@ G = train_talking.stored_speech().to(lesson.device)
 card = train_talking.stored_card()
 print(card["command"], "\n", card["scores"])
 long = talking.judge_speech(G, recogniser, ear, test)
-print(f"WER {long['WER']:.3f} on these {lesson.n_test} clips; sight leaves {shares.mean() / 2:.3f}")
+print(f"WER {long['WER']:.3f} on {lesson.n_test} of them; sight leaves {by_sight:.3f}")
 
 # %%
 small = render_speech([HERS], split="test")  # 32 x 32, as in training
 made = talking.speak(G, small.frames.to(lesson.device))
 far = int(order[0])
 wrong = talking.speak(G, test.frames[far : far + 1].to(lesson.device))
-print("said:          ", " ".join(said))
-for name, y in (("true speech", big.mono), ("generated", made), ("a stranger's", wrong)):
-    print(f"{name + ':':15s}", " ".join(lexicon.sentence(listeners.transcribe(recogniser, y)[0])))
+print("said           ", *said)
+for name, y in (("true", big.mono), ("generated", made), ("a stranger's", wrong)):
+    print(f"{name:15s}", *lexicon.sentence(listeners.transcribe(recogniser, y)[0]))
 
 # %%
 players = [
@@ -442,8 +448,8 @@ rows = ((big.mono, "true"), (made, "generated"), (wrong, "from another's mouth")
 for ax, (y, title) in zip(axes[1:], rows):
     spectrum_row(ax, y[0], title)
 axes[-1].set(xlim=(0.16, 1.84), xlabel="seconds")
-show.figure(fig, alt="Mouths above three spectrograms: true and generated speech have formants "
-            "and hisses at the same times, the stranger's has them at others")
+show.figure(fig, alt="Mouths above three spectrograms: true and generated speech have "
+            "formants and hisses at the same times, the stranger's has them at others")
 
 # %% [markdown]
 # - Formants move as they should, closures and hisses stand at their places. Harmonics blur: how high her voice is, the face
@@ -458,18 +464,23 @@ show.figure(fig, alt="Mouths above three spectrograms: true and generated speech
 # %%
 y = talking.speak(G, test.frames.to(lesson.device))
 found = listeners.transcribe(recogniser, y)
-pairs = [(a, b) for w, f in zip(test.words.tolist(), found) if len(f) == 4 for a, b in zip(w, f)]
+both = [(w, f) for w, f in zip(test.words.tolist(), found) if len(f) == 4]
+pairs = [(a, b) for w, f in both for a, b in zip(w, f)]
 kinds = {"right": 0, "its double": 0, "another": 0}
 for a, b in pairs:
-    kinds["right" if a == b else "its double" if doubles.get(a) == b else "another"] += 1
+    kind = "its double" if doubles.get(a) == b else "another"
+    kinds["right" if a == b else kind] += 1
 print(f"{len(pairs)} words side by side:", kinds)
 
 # %%
 errors = speech.word_errors(test.words.tolist(), found)
-alike = [[doubles[w] if doubles.get(w, 99) < w else w for w in s] for s in test.words.tolist()]
-heard = [[doubles[w] if doubles.get(w, 99) < w else w for w in s] for s in found]
 print(errors, f"WER {errors.rate:.3f}")
-print(f"doubles counted as one word: WER {speech.word_error_rate(alike, heard):.3f}")
+
+def one_name(sentences):  # a word and its double get one number
+    return [[min(w, doubles.get(w, w)) for w in s] for s in sentences]
+
+merged = speech.word_error_rate(one_name(test.words.tolist()), one_name(found))
+print(f"doubles counted as one word: WER {merged:.3f}")
 
 # %% [markdown]
 # Nearly all that is lost is what cannot be seen. Score a lip reader against 0 and you ask for clairvoyance; score it against
@@ -484,13 +495,17 @@ def whose(clip=0, sound="generated"):
     fig, axes = stack(1)
     picture_row(axes[0], test.frames[clip])
     x = {"generated": y, "true": test.x}[sound][clip]
-    spectrum_row(axes[1], x, f"{sound}: " + " ".join(lexicon.sentence(test.words[clip])))
+    words = " ".join(lexicon.sentence(test.words[clip]))
+    spectrum_row(axes[1], x, f"{sound}: {words}")
     axes[1].set(xlim=(0.16, 1.84), xlabel="seconds")
     return fig
 
-show.explore(whose, {"clip": [0, 3, 5, 8], "sound": ["generated", "true"]},
-             caption="Formants follow the mouth; the spacing of harmonics follows the face.",
-             alt="A row of mouths above the spectrogram of generated speech, for several clips")
+# %%
+show.explore(
+    whose, {"clip": [0, 3, 5, 8], "sound": ["generated", "true"]},
+    caption="Formants follow the mouth; the spacing of harmonics follows the face.",
+    alt="A row of mouths above the spectrogram of generated speech, for several clips",
+)
 
 # %% [markdown]
 # ## Is it in step?
@@ -504,7 +519,7 @@ def envelope_25(x):
 a, b = (e - e.mean(1, keepdim=True) for e in (envelope_25(y), envelope_25(test.x)))
 scores = [float((a.roll(k, 1) * b).sum() / (a.norm() * b.norm())) for k in range(-6, 7)]
 best = max(range(13), key=lambda k: scores[k]) - 6
-print(f"best shift: {best} frames, correlation {max(scores):.2f}; at -1 {scores[5]:.2f}")
+print(f"best shift {best}, correlation {max(scores):.2f}; a frame off {scores[5]:.2f}")
 
 # %%
 t = torch.arange(8000) / 8000
@@ -537,8 +552,9 @@ for name in ("score", "chance", "wrong_partner", "ceiling"):
     print(f"{name:14s} {x['mean']:5.1f} %  ({x['low']:.1f} to {x['high']:.1f})")
 for claim in row["claims"]:
     mean, low, high = claim["difference"]
-    print(f"{claim['text']}:\n   {claim['better']} less {claim['worse']}, {claim['metric']}: "
-          f"{mean:+.1f} ({low:+.1f} to {high:+.1f}): {claim['verdict']}")
+    sides = f"{claim['better']} less {claim['worse']}, {claim['metric']}"
+    print(f"{claim['text']}:\n   {sides} {mean:+.1f} ({low:+.1f} to {high:+.1f})")
+    print(f"   {claim['verdict']}")
 
 # %% [markdown]
 # ## Real faces
