@@ -232,7 +232,7 @@ check("transfer.probe_scores", probe_scores)
 # %%
 worlds = {}
 for s in lesson.seeds:
-    worlds[s] = concert_steps(lesson.n_train, lesson.n_test, seed=s)
+    worlds[s] = concert_steps(lesson.n_train, lesson.n_test, seed=s)  # other concerts
 data = worlds[lesson.seeds[0]]
 print(data)
 x_a, x_v = (x[:4] for x in (data.train.x_a, data.train.x_v))
@@ -648,6 +648,7 @@ def tuned(start, told):
     how = {"n_classes": 8, "steps": lesson.tune_steps, "lr": 3e-3, "seed": s}
     return transfer.fine_tune(start, told, parts[1], **how)
 
+# %%
 def read_off(told, ridge=1.0):  # the probe of exercise 2
     z, q = (pre(x).detach() for x in (told[0], parts[2][0]))
     mean, std = z.mean(0), z.std(0).clamp_min(1e-6)
