@@ -33,12 +33,13 @@ from torch.testing import assert_close
 # %%
 from avcl_teach import show, world
 from avcl_teach.comparison.emotion_sequences import EMOTIONS, IRONIC, felt_clips
-from avcl_teach.comparison.verdicts import interval, paired_difference
+from avcl_teach.comparison.verdicts import paired_difference
 from avcl_teach.datasets import crema_d, ravdess
 from avcl_teach.encoders.bilinear_fusion import FactorizedBilinear, signed_root
 from avcl_teach.exercises import check
 from avcl_teach.metrics.affect import ccc, class_recalls, uar
 from avcl_teach.metrics.probes import linear_probe
+from avcl_teach.metrics.wrong_partners import wrong_partners
 from avcl_teach.objectives.deep_correlation import canonical_correlations
 from avcl_teach.systems import rajan2021, seo2020, zhang2019
 from avcl_teach.world.variants import as_text, with_sentences
@@ -63,7 +64,7 @@ show.clip(silent, caption=f"Says “{said[0]}”. The sound is switched off.")
 
 # %%
 shown = [puzzle.mono[i] for i in (2, 0, 1)]
-captions = ["A: quick and loud", "B: slow, the last syllable low", "C: slow, the last one not low"]
+captions = ["A: an angry voice", "B: a flat voice", "C: a calm voice"]
 show.sounds(shown, sample_rate_hz=puzzle.sample_rate_hz, captions=captions)
 
 # %% [markdown]
@@ -90,7 +91,8 @@ for i, ax in enumerate(axes):
     lines = {"arousal": "-", "valence": "--", "face_valence": ":"}
     for name, line in lines.items():
         ax.plot(t, puzzle.extra[name][i], line, lw=2, label=name.replace("_", ", "))
-    ax.set(title=EMOTIONS[int(puzzle.extra["emotion"][i])], xlabel="time (s)", ylim=(-1, 1))
+    feels = EMOTIONS[int(puzzle.extra["emotion"][i])]
+    ax.set(title=feels, xlabel="time (s)", ylim=(-1, 1))
     ax.axhline(0, color="grey", lw=0.6)
 axes[0].legend(fontsize=8);
 
@@ -105,8 +107,9 @@ axes[0].legend(fontsize=8);
 # %%
 y = [0.0, 1.0, 2.0, 3.0]
 tales = {
-    "right": y, "1 too high": [1.0, 2.0, 3.0, 4.0], "half as large": [0.0, 0.5, 1.0, 1.5],
-    "upside down": [3.0, 2.0, 1.0, 0.0], "constant": [1.5, 1.5, 1.5, 1.5],
+    "right": y, "1 too high": [1.0, 2.0, 3.0, 4.0],
+    "half as large": [0.0, 0.5, 1.0, 1.5], "upside down": [3.0, 2.0, 1.0, 0.0],
+    "constant": [1.5, 1.5, 1.5, 1.5],
 }
 
 # %%
@@ -209,8 +212,8 @@ print("says:", as_text(data.test.token[row]))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two maps over sixteen steps, features of the voice above and of the face below; syllables show as bright columns"}}
 fig, axes = plt.subplots(2, 1, figsize=(7, 3.4), layout="constrained", sharex=True)
-for ax, x, name in zip(axes, (data.test.x_a[row], data.test.x_v[row]), ("voice", "face")):
-    ax.imshow(x.T, aspect="auto", origin="lower", cmap="cividis", vmin=-2, vmax=2)
+for ax, x, name in zip(axes, (data.test.x_a, data.test.x_v), ("voice", "face")):
+    ax.imshow(x[row].T, aspect="auto", origin="lower", cmap="cividis", vmin=-2, vmax=2)
     ax.set_ylabel(f"{name} feature")
 axes[1].set_xlabel("step of 1/8 s");
 
@@ -226,7 +229,8 @@ senses = {
     "both": lambda s: torch.cat([summary(s.x_a), summary(s.x_v)], 1),
 }
 questions = {
-    "lively?": lambda s: (s.arousal.mean(1) > 0).long(), "smiles?": lambda s: s.positive,
+    "lively?": lambda s: (s.arousal.mean(1) > 0).long(),
+    "smiles?": lambda s: s.positive,
     "which of 5?": lambda s: s.emotion, "voice fits face?": lambda s: s.fitting,
 }
 
@@ -238,7 +242,8 @@ for name, see in senses.items():
         x, y_ = (see(data.train), ask(data.train)), (see(data.test), ask(data.test))
         cells.append(linear_probe(*x, *y_, ridge=0.3))
     print(f"{name:7s}" + "".join(f"{c:18.2f}" for c in cells))
-commonest = [max(torch.bincount(ask(data.test))) / data.test.n_clips for ask in questions.values()]
+answers = [ask(data.test) for ask in questions.values()]
+commonest = [answer.bincount().max() / len(answer) for answer in answers]
 print("common." + "".join(f"{c:18.2f}" for c in commonest))
 
 # %% [markdown]
@@ -265,7 +270,8 @@ product = corners[:, :1] * corners[:, 2:]
 voice_and_face = corners[:, [0, 2]]
 print(f"five emotions, linear in a, b, f:  {linear_rule(corners, emotion):.2f}")
 print(f"fits, linear in a and f:           {linear_rule(voice_and_face, fits):.2f}")
-print(f"fits, with the product a f:        {linear_rule(torch.cat([voice_and_face, product], 1), fits):.2f}")
+with_product = torch.cat([voice_and_face, product], 1)
+print(f"fits, with the product a f:        {linear_rule(with_product, fits):.2f}")
 
 # %% [markdown]
 # - The five emotions are five of eight corners of a cube: **a sum tells them apart**. Irony as this world has it is no
@@ -302,7 +308,7 @@ fuse.U.weight.data, fuse.V.weight.data = U.flatten(0, 1), V.flatten(0, 1)
 assert_close(fuse.products(a[None], v[None])[0], z)
 whole = fuse(a[None], v[None])[0]
 assert_close(whole, F.normalize(signed_root(z), dim=0))
-print("z", [round(x, 2) for x in z.tolist()], "-> root and length 1:", [round(x, 2) for x in whole.tolist()])
+print("z", z, "-> root and length 1:", whole.detach())
 
 # %% [markdown]
 # Products have heavy tails; a root that keeps the sign, and unit length, tame them. The root's slope at 0 is infinite:
@@ -324,7 +330,7 @@ for eps in (0.0, 1e-8):
 def multiply_and_pool(
     p: Float[Tensor, "batch wide"], q: Float[Tensor, "batch wide"], k: int
 ) -> Float[Tensor, "batch out"]:
-    """Products, summed over runs of k neighbours, signed root (eps 1e-8), rows of length 1."""
+    """Products, sums over k neighbours, signed root (eps 1e-8), rows of length 1."""
     # HINT 1: four steps, in the order of the docstring.
     # HINT 2: unflatten(1, (-1, k)) puts neighbours into an axis of their own;
     # x / sqrt(|x| + eps) is the signed root.
@@ -355,12 +361,15 @@ nets = {
 
 # %%
 test, x_test = data.test, data.test.cut_away(seed=lesson.seed)
-found = {arm: [zhang2019.told(net, *x_test, test) for net in some] for arm, some in nets.items()}
+found = {
+    arm: [zhang2019.told(n, *x_test, test) for n in many] for arm, many in nets.items()
+}
 five = {arm: [f[0] for f in pairs] for arm, pairs in found.items()}
 fitting = {arm: [f[1] for f in pairs] for arm, pairs in found.items()}
 
 # %% mystnb={"image": {"alt": "Bars of UAR on five emotions: all four arms lie far above chance at 0.2 and well below the ceiling"}}
-show.bars(five, metric="UAR, five emotions", chance=0.2, ceiling=zhang2019.ceiling_of(test));
+ceiling = zhang2019.ceiling_of(test)
+show.bars(five, metric="UAR, five emotions", chance=0.2, ceiling=ceiling);
 
 # %% mystnb={"image": {"alt": "Bars of UAR on whether voice and face fit: bilinear and concatenation lie near each other, the sum far below them, near chance at 0.5"}}
 show.bars(fitting, metric="UAR, does the voice fit the face?", chance=0.5, ceiling=1.0);
@@ -375,7 +384,8 @@ def verdict(x, y):
 
 for metric, scores in {"five emotions": five, "fits": fitting}.items():
     for other in ("concat", "sum", "mean pool"):
-        print(f"{metric:13s} paper less {other:9s} {verdict(scores['paper'], scores[other])}")
+        gain = verdict(scores["paper"], scores[other])
+        print(f"{metric:13s} paper less {other:9s} {gain}")
 
 # %% [markdown]
 # - The product question separates the sum from the others: **what needs a product, a sum cannot learn**.
@@ -385,13 +395,13 @@ for metric, scores in {"five emotions": five, "fits": fitting}.items():
 # Wrong partners: another clip's voice, or another clip's face, of another emotion.
 
 # %%
-from avcl_teach.metrics.wrong_partners import wrong_partners
-
 x_a, x_v = x_test
 other = wrong_partners(test.emotion, seed=lesson.seed)
-controls = {"right partners": (x_a, x_v), "wrong voice": (x_a[other], x_v), "wrong face": (x_a, x_v[other])}
+controls = {"right partners": (x_a, x_v), "wrong voice": (x_a[other], x_v)}
+controls["wrong face"] = x_a, x_v[other]
 for name, x in controls.items():
-    both = torch.tensor([zhang2019.told(net, *x, test) for net in nets["paper"]]).mean(0)
+    both = [zhang2019.told(net, *x, test) for net in nets["paper"]]
+    both = torch.tensor(both).mean(0)
     print(f"{name:15s} five emotions {both[0]:.2f}   fits {both[1]:.2f}")
 
 # %% [markdown]
@@ -402,14 +412,15 @@ net = nets["paper"][0]
 with torch.no_grad():
     w_a = net.pool_a.weights(net.a(x_a.mT).mT)
     w_v = net.pool_v.weights(net.v(x_v.mT).mT)
-own = torch.stack([(x[:, 1:] != x[:, :-1]).any(-1) for x in (x_v,)])[0]  # any step at all
-talker = torch.stack([(test.x_v[i][:, None] == x_v[i]).all(-1).any(0) for i in range(test.n_clips)])
+talker = (x_v[:, :, None] == test.x_v[:, None]).all(-1).any(-1)  # [film, step]
 for name, w in {"voice": w_a, "face": w_v}.items():
-    print(f"{name}: {(w * talker).sum(1).mean():.2f} of the weight on {talker.float().mean():.2f} of the steps")
+    share, steps_on = (w * talker).sum(1).mean(), talker.float().mean()
+    print(f"{name}: {share:.2f} of the weight on {steps_on:.2f} of the steps")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Attention weights of voice and face over the steps of one film; they rise inside the shaded stretch where the talker is on"}}
 fig, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
-ax.fill_between(range(talker.shape[1]), 0, talker[row] * w_v[row].max(), alpha=0.15, step="mid", label="talker is on")
+on = talker[row] * w_v[row].max()
+ax.fill_between(range(len(on)), 0, on, alpha=0.15, step="mid", label="talker is on")
 ax.plot(w_a[row], "-", label="voice")
 ax.plot(w_v[row], "--", label="face")
 ax.set(xlabel="step", ylabel="weight")
@@ -433,17 +444,23 @@ arms = ("weak alone", "translation only", "paper", "strong alone")
 curves = {}
 for arm in arms:
     x, _ = rajan2021.sides(test, arm)
-    fits_ = [rajan2021.fit(data, seed=s, arm=arm, steps=lesson.curve_steps) for s in lesson.seeds]
-    curves[arm] = [rajan2021.curve(net, x) for net in fits_]
-scores = {arm: [float(ccc(c, test.arousal)) for c in many] for arm, many in curves.items()}
-scores["paper, wrong clip"] = [float(ccc(c.roll(1, 0), test.arousal)) for c in curves["paper"]]
+    how = {"arm": arm, "steps": lesson.curve_steps}
+    curves[arm] = [
+        rajan2021.curve(rajan2021.fit(data, seed=s, **how), x) for s in lesson.seeds
+    ]
+
+# %%
+curves["paper, wrong clip"] = [c.roll(1, 0) for c in curves["paper"]]
+scores = {
+    arm: [float(ccc(c, test.arousal)) for c in many] for arm, many in curves.items()
+}
 
 # %% mystnb={"image": {"alt": "Bars of CCC of arousal: weak alone, translation only and the paper's form are alike, strong alone is higher, the wrong clip is at 0"}}
 show.bars(scores, metric="CCC of arousal", chance=0.0);
 
 # %%
-for one, two in (("paper", "weak alone"), ("translation only", "weak alone"), ("strong alone", "weak alone")):
-    print(f"{one} less {two}: {verdict(scores[one], scores[two])}")
+for one in ("paper", "translation only", "strong alone"):
+    print(f"{one} less weak alone: {verdict(scores[one], scores['weak alone'])}")
 
 # %% [markdown]
 # - The order of the senses is real: the voice tells arousal better.
@@ -465,30 +482,32 @@ print(f"end to end {ccc(c, y_):.2f}, mean over clips {each.mean():.2f}")
 # The alignment term is a correlation over the batch (lesson 25). With as many pairs as features, noise agrees perfectly:
 
 # %%
-def of_noise(n, dim, draws=5):
+def of_noise(n, dim, ridge=1e-3):
     torch.manual_seed(0)
-    rho = [canonical_correlations(torch.randn(n, dim), torch.randn(n, dim), ridge=1e-3).mean()
-           for _ in range(draws)]
-    return float(torch.stack(rho).mean())
+    a, v = torch.randn(2, n, dim)
+    return float(canonical_correlations(a, v, ridge=ridge).mean())
 
 for n in (8, 17, 32, 64, 256):
-    print(f"batch {n:3d}, 16 features: mean canonical correlation of noise {of_noise(n, 16):.2f}")
+    print(f"batch {n:3d}, 16 features: correlation of noise {of_noise(n, 16):.2f}")
 
 # %%
 def noise_figure(dim, ridge):
-    torch.manual_seed(0)
     sizes = [8, 12, 16, 24, 32, 64, 128, 256]
-    rho = [canonical_correlations(torch.randn(n, dim), torch.randn(n, dim), ridge=ridge).mean() for n in sizes]
     fig, ax = plt.subplots(figsize=(4.4, 2.4), layout="constrained")
-    ax.plot(sizes, rho, "o-")
+    ax.plot(sizes, [of_noise(n, dim, ridge) for n in sizes], "o-")
     ax.axvline(4 * dim, color="grey", ls=":")
-    ax.set(xscale="log", ylim=(0, 1.05), xlabel="pairs in the batch", ylabel="correlation", title=f"dim {dim}, ridge {ridge:g}")
+    ax.set(xscale="log", ylim=(0, 1.05), xlabel="pairs in the batch")
+    ax.set(ylabel="correlation", title=f"dim {dim}, ridge {ridge:g}")
     return fig, ax
 
+# %%
 show.explore(
-    noise_figure, {"dim": [4, 8, 16, 32], "ridge": [0.001, 0.1, 1.0]}, default={"dim": 16, "ridge": 0.001},
-    caption="Mean canonical correlation of noise with noise. The dotted line is four times the features: the least batch to trust.",
-    alt="The correlation of noise falls from near 1 in small batches to below 0.3 at large ones; more features or less ridge raise it.",
+    noise_figure, {"dim": [4, 8, 16, 32], "ridge": [0.001, 0.1, 1.0]},
+    default={"dim": 16, "ridge": 0.001},
+    caption="Mean canonical correlation of noise with noise. The dotted line is four "
+    "times the features: the least batch to trust.",
+    alt="The correlation of noise falls from near 1 in small batches to little in "
+    "large ones; more features or less ridge raise it.",
 )
 
 # %% [markdown]
@@ -525,8 +544,8 @@ def student_pays(
     alpha: float,
     beta: float,
 ) -> Float[Tensor, ""]:
-    """Alpha times the mean squared error to h, which stands still, plus beta times -ln D."""
-    # HINT 1: guess is the decoder's, h the text's code, logit what D says of the student.
+    """Alpha times the mean squared error to h, which stands still, plus beta -ln D."""
+    # HINT 1: guess is the decoder's, h the text's code, logit is D's of the student.
     # HINT 2: -ln sigmoid(x) = softplus(-x), and never overflows.
     # BEGIN SOLUTION
     near = (guess - h.detach()).square().mean()
@@ -538,21 +557,22 @@ def student_pays(
 check("transfer.student_pays", student_pays)
 
 # %%
-arms = ("no text", "paper", "shuffled text")
-taught = {arm: [] for arm in arms}
-wrong = []
+taught = {arm: [] for arm in ("no text", "paper", "shuffled text")}
+wrong, y_ = [], plain.test.positive
 for s in lesson.seeds:
     rows = seo2020.labelled_rows(plain.train.n_clips, lesson.n_labelled, seed=s)
     teacher = seo2020.fit_text(plain.train, rows, seed=s)
-    for arm in arms:
-        net = seo2020.fit(plain.train, teacher, rows, seed=s, arm=arm, steps=lesson.text_steps)
-        x, y_ = (plain.test.x_a, plain.test.x_v), plain.test.positive
+    for arm in taught:
+        how = {"seed": s, "arm": arm, "steps": lesson.text_steps}
+        net = seo2020.fit(plain.train, teacher, rows, **how)
+        x = plain.test.x_a, plain.test.x_v
         taught[arm].append(seo2020.told(net, *x, positive=y_))
         if arm == "paper":
             wrong.append(seo2020.told(net, x[0], x[1].roll(1, 0), positive=y_))
 
 # %% mystnb={"image": {"alt": "Bars of UAR: without text about 0.8, with text above 0.9, with shuffled text as without, with another clip's face at chance"}}
-show.bars(taught | {"paper, wrong face": wrong}, metric="UAR, pleasant or not", chance=0.5, ceiling=1.0);
+taught_and_wrong = taught | {"paper, wrong face": wrong}
+show.bars(taught_and_wrong, metric="UAR, pleasant or not", chance=0.5, ceiling=1.0);
 
 # %%
 for other in ("no text", "shuffled text"):

@@ -8,6 +8,8 @@ a video). Changed: few clips are labelled while all have text, for with all labe
 teach here. Table 1 prints "Adv.L + CE": the decoder's MSE is missing there. Lesson: 32.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -156,7 +158,7 @@ def fit(
 
 
 @torch.no_grad()
-def told(net: nn.Module, *x: Tensor, positive: Tensor) -> float:
+def told(net: Callable[..., Tensor], *x: Tensor, positive: Tensor) -> float:
     """Return the UAR of the sign of the valence."""
     return uar(net(*x).argmax(1), positive)
 
