@@ -80,10 +80,8 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
     },
     "37": {
         "n_train": (32, 512, 4096),
-        "n_val": (16, 48, 256),
         "n_test": (16, 96, 384),
-        "steps": (2, 100, 6000),
-        "arm_steps": (2, 60, 2000),
+        "steps": (2, 90, 6000),
         "batch_size": (4, 16, 32),
         "phase_steps": ((0, 4), (0, 2, 4, 16), (0, 2, 4, 16, 64)),
     },
