@@ -44,8 +44,8 @@ def read_pairs(
 
     `path`: a .bin file (then `split` is not looked at) or a folder; `indices` counts through the files in the
     order of their names, None reads all (40 kB a pair). Errors: FileNotFoundError where there is no such
-    file; ValueError for an unknown split, an index beyond the end, a file that is no whole number of records (a
-    pointer of Git LFS is told apart), and labels that are not 11 digits of a known class. Lesson: 36.
+    file; ValueError for an unknown split, an index beyond the end, a file that is no whole number of records
+    (a pointer of Git LFS is told apart), and labels that are not 11 digits of a known class. Lesson: 36.
     """
     files = batch_files(path, split=split)
     parts = [_open(file) for file in files]
