@@ -52,7 +52,7 @@ ABOUT = System(
 )
 SIZES = {
     "quick": {"n_train": 256, "n_test": 128, "steps": 25, "batch_size": 64},
-    "cpu": {"n_train": 1024, "n_test": 512, "steps": 250, "batch_size": 128},
+    "cpu": {"n_train": 1024, "n_test": 1024, "steps": 250, "batch_size": 128},
     "gpu": {"n_train": 8192, "n_test": 2048, "steps": 2000, "batch_size": 512},
 }
 
