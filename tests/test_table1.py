@@ -199,6 +199,7 @@ def test_a_failure_and_a_killed_process_cost_only_themselves_and_resume(toy, tmp
 
     jobs = jobs_of(find("toy2000").ABOUT, n_seeds=3)
     assert len(jobs) == 6 and len(set(jobs)) == 6
+    assert jobs_of(find("toy2000").ABOUT, n_seeds=3, claims=False) == jobs[:3]
     said = []
     found = run_jobs(jobs, folder=tmp_path / "r", workers=3, said=lambda job, kept: said.append(job))
     assert sorted(said) == sorted(jobs)
@@ -214,6 +215,19 @@ def test_a_failure_and_a_killed_process_cost_only_themselves_and_resume(toy, tmp
     assert times == {
         path: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()
     }  # nothing ran again
+
+
+def test_the_command_runs_without_claims_and_takes_what_was_run_before(toy, tmp_path):
+    call = ["table1", "--only", "toy2000", "--seeds", "2", "--records", str(tmp_path / "r"), "--json"]
+    first = CliRunner().invoke(app, [*call, "--out", str(tmp_path / "a"), "--no-claims"])
+    assert first.exit_code == 0
+    (row,) = json.loads(first.stdout)["rows"]
+    assert row["n_seeds"] == 2 and row["claims"][0]["verdict"] == "not run"
+    second = CliRunner().invoke(app, [*call, "--out", str(tmp_path / "b")])
+    assert second.exit_code == 1  # seed 1 of the other arm fails, and is told
+    (row,) = json.loads(second.stdout)["rows"]
+    assert row["n_seeds"] == 2 and "expected luck" in row["errors"][0]
+    assert "toy2000" in (tmp_path / "b" / "table1.csv").read_text()
 
 
 def test_a_run_that_takes_too_long_is_stopped(toy, tmp_path):

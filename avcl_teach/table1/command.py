@@ -14,6 +14,7 @@ def table1(
     budget: Annotated[str, typer.Option(help="quick, cpu or gpu; by default as fits the device.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for table1.json, .csv and .md.")] = Path("table1"),
     workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    claims: Annotated[bool, typer.Option(help="Run what the claims compare, too.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Run what has a record too.")] = False,
     records: Annotated[Path | None, typer.Option(help="Folder of finished runs.")] = None,
     list_only: Annotated[bool, typer.Option("--list", help="Say what there is, run nothing.")] = False,
@@ -24,14 +25,14 @@ def table1(
     Started again after an interrupt it goes on where it stopped. A run that fails is told in its row; the
     others are not touched; exit code 1 then.
     """
-    from avcl_teach.table1.jobs import chosen_systems, jobs_of, records_folder
+    from avcl_teach.table1.jobs import chosen_systems, jobs_of, read_record, record_path, records_folder
 
     try:
         chosen = chosen_systems(only or ())
         budget = budget or ("cpu" if device == "cpu" else "gpu")
-        jobs = [
-            job for about in chosen for job in jobs_of(about, n_seeds=seeds, budget=budget, device=device)
-        ]
+        how = {"n_seeds": seeds, "budget": budget, "device": device}
+        every = [job for about in chosen for job in jobs_of(about, **how)]
+        jobs = every if claims else [job for about in chosen for job in jobs_of(about, **how, claims=False)]
         check_device(device)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
@@ -62,6 +63,10 @@ def table1(
         kept = run_jobs(
             jobs, folder=folder, workers=workers, again=again, said=(lambda *_: None) if as_json else said
         )
+    for job in every:  # what a claim compares counts wherever it has been run, now or before
+        record = kept.get(job) or read_record(record_path(job, folder))
+        if record is not None:
+            kept[job] = record
     rows = [row_of(about, kept) for about in chosen]
     table = write_table(rows, out, about={"budget": budget, "device": device.split(":")[0], "n_seeds": seeds})
     if as_json:

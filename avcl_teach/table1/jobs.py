@@ -25,8 +25,10 @@ class Job(NamedTuple):
     device: str = "cpu"
 
 
-def jobs_of(about: System, *, n_seeds: int, budget: str = "cpu", device: str = "cpu") -> list[Job]:
-    """List the runs that a row needs: its first arm and every arm that a claim names, over the same seeds.
+def jobs_of(
+    about: System, *, n_seeds: int, budget: str = "cpu", device: str = "cpu", claims: bool = True
+) -> list[Job]:
+    """List the runs of a row: its first arm and, with `claims`, every arm that a claim names; the same seeds.
 
     Errors: ValueError for no seeds or an unknown budget.
     """
@@ -34,7 +36,8 @@ def jobs_of(about: System, *, n_seeds: int, budget: str = "cpu", device: str = "
         raise ValueError(f"expected at least 1 seed, got {n_seeds}")
     if budget not in BUDGETS:
         raise ValueError(f"expected a budget of {BUDGETS}, got {budget!r}")
-    arms = dict.fromkeys([about.arms[0], *(arm for c in about.claims for arm in (c.better, c.worse))])
+    named = [arm for c in about.claims for arm in (c.better, c.worse)] if claims else []
+    arms = dict.fromkeys([about.arms[0], *named])
     return [Job(about.name, arm, seed, budget, device) for arm in arms for seed in range(n_seeds)]
 
 
