@@ -81,7 +81,7 @@ def picture_row(ax, frames, every=2, first=4, last=46):
     shown = frames[first:last:every].permute(2, 0, 3, 1)
     ax.imshow(shown.reshape(shown.shape[0], -1, 3), aspect="auto",
               extent=(first / 25, last / 25, 0, 1))
-    ax.set(yticks=[], ylabel="mouth")
+    ax.set(yticks=[])
 
 def spectrum_row(ax, x, title=""):
     L = lip_speech.log_spectrum(x[None])[0]
@@ -552,12 +552,13 @@ print(f"true speech against true: Fréchet {short['Frechet, true']:.1f}")
 row = train_talking.stored_row()
 for name in ("score", "chance", "wrong_partner", "ceiling"):
     x = row[name]
-    print(f"{name:14s} {x['mean']:5.1f} %  ({x['low']:.1f} to {x['high']:.1f})")
+    print(f"{name:14s} {x['mean']:5.1f} %   seeds {[round(v, 1) for v in x['values']]}")
 for claim in row["claims"]:
-    mean, low, high = claim["difference"]
-    sides = f"{claim['better']} less {claim['worse']}, {claim['metric']}"
-    print(f"{claim['text']}:\n   {sides} {mean:+.1f} ({low:+.1f} to {high:+.1f})")
-    print(f"   {claim['verdict']}")
+    print(f"{claim['text']} ({claim['n_seeds']} seeds): {claim['verdict']}")
+    if claim["difference"]:
+        mean, low, high = claim["difference"]
+        sides = f"{claim['better']} less {claim['worse']}, {claim['metric']}"
+        print(f"   {sides}: {mean:+.1f} ({low:+.1f} to {high:+.1f})")
 
 # %% [markdown]
 # ## Real faces

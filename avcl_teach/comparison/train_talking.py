@@ -93,7 +93,7 @@ def stored_card(file: str = SPEECH) -> dict:
 
 
 def stored_row() -> dict:
-    """Read the row of Table 1 as it was measured: intervals over seeds, and what became of the claims.
+    """Read the row of Table 1 as it was measured: every seed, and what became of the claims.
 
     Errors: FileNotFoundError for a missing file. Lesson: 37.
     """

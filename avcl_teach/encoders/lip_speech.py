@@ -10,6 +10,7 @@ from avcl_teach.features.spectral import stft
 N_FFT, HOP = 256, 80  # of the spectra that are generated and judged: four to a frame of 40 ms at 8 kHz
 PER_FRAME = 4
 EPS = 1e-3  # added to every magnitude before its logarithm, generated or true: one eps for both
+LOUDEST = 8.0  # no log magnitude above this: without a power loss they would run away
 SLOPE = 0.2
 
 
@@ -91,6 +92,7 @@ def sound_of(
     """
     from avcl_teach.features.inversion import griffin_lim
 
+    L = LOUDEST - F.softplus(LOUDEST - L)  # L itself, but for what no speech reaches
     M = L.exp() - EPS
     M = M.clamp_min(0) + 1e-6
     with torch.no_grad():
