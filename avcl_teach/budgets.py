@@ -178,7 +178,7 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
     "32": {
         "n_train": (128, 1024, 4096),
         "n_test": (64, 512, 1024),
-        "steps": (8, 120, 800),
+        "steps": (8, 160, 800),
         "curve_steps": (6, 80, 600),
         "text_steps": (6, 100, 600),
         "n_labelled": (24, 32, 32),

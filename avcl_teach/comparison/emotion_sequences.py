@@ -14,7 +14,7 @@ from avcl_teach.world.variants import sentences
 
 SPLITS = ("train", "val", "test")
 N_WORLDS = 4  # worlds a set is drawn from: each brings other speakers
-N_COMPONENTS, SIZE_PX, CROP_PX, ELSEWHERE = 32, 48, 20, 96
+N_COMPONENTS, SIZE_PX, CROP_PX, ELSEWHERE = 32, 48, 20, 48
 
 
 @dataclass(frozen=True)

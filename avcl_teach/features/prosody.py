@@ -7,7 +7,7 @@ from torch import Tensor
 from avcl_teach.features.spectral import log_mel
 
 WINDOW_S = 0.1
-LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
+LOWEST_HZ, HIGHEST_HZ, OCTAVE_COST = 60.0, 500.0, 0.05
 FLOOR = 1e-7  # power of what counts as silence
 MEL_FLOOR = 1e-3
 
@@ -19,9 +19,10 @@ def pitch_track(
 
     In windows of 0.1 s (Hann): $r(\tau) = \sum_n x_n x_{n+\tau} / \sum_n x_n^2$, divided by that of the
     window itself; f0 = rate / the best lag of 60 to 500 Hz, r there = how periodic. Where that is low, f0
-    means nothing. Half an octave too low or high happens: no path through time is sought.
+    means nothing. A tone of period T has period 2 T too: a lag pays 0.05 an octave, so the shortest wins.
+    Octaves are mistaken all the same now and then: no path through time is sought.
     Errors: ValueError for less than one window or a hop below one sample.
-    Source: the autocorrelation method (Boersma 1993), without its candidates. Lesson: 32.
+    Source: the autocorrelation method (Boersma 1993), without its candidates' path. Lesson: 32.
     """
     width, hop = round(WINDOW_S * sample_rate_hz), round(hop_s * sample_rate_hz)
     if hop < 1 or x.shape[-1] < width:
@@ -33,8 +34,10 @@ def pitch_track(
     r = _autocorrelation(x.unfold(-1, width, hop) * window)
     r = r / _autocorrelation(window)
     low, high = int(sample_rate_hz / HIGHEST_HZ), int(sample_rate_hz / LOWEST_HZ)
-    best, lag = r[..., low : high + 1].max(-1)
-    return (sample_rate_hz / (lag + low) / 100.0).log2(), best.clamp(0, 1)
+    r = r[..., low : high + 1]
+    lags = torch.arange(low, high + 1, device=x.device)
+    lag = (r - OCTAVE_COST * lags.log2()).argmax(-1, keepdim=True)
+    return (sample_rate_hz / lags[lag[..., 0]] / 100.0).log2(), r.gather(-1, lag)[..., 0].clamp(0, 1)
 
 
 def prosody(

@@ -119,11 +119,14 @@ def loss_of(net: nn.Module, batch: tuple[Tensor, ...]) -> Float[Tensor, ""]:
     return F.cross_entropy(emotion, batch[2]) + F.cross_entropy(fitting, batch[3])
 
 
-def fit(data: Felt, *, seed: int, arm: str = "paper", steps: int, device: str | torch.device = "cpu"):
-    """Train one arm on clips with cutaways, and return the net."""
+def fit(
+    data: Felt, *, seed: int, arm: str = "paper", steps: int, share: float = 0.6,
+    device: str | torch.device = "cpu",
+) -> EmotionNet:  # fmt: skip
+    """Train one arm on clips of which `share` of the steps show something else, and return the net."""
     torch.manual_seed(seed)
     net = EmotionNet(*data.dims, arm=arm)
-    rows = (*data.train.cut_away(seed=seed), data.train.emotion, data.train.fitting)
+    rows = (*data.train.cut_away(share=share, seed=seed), data.train.emotion, data.train.fitting)
     training.fit(net, loss_of, rows, steps=steps, batch_size=min(64, len(rows[2])), lr=2e-3, seed=seed,
                  progress=False, device=device)  # fmt: skip
     return net.cpu()

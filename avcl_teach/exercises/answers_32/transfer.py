@@ -96,7 +96,7 @@ TRANSFER = Exercise(
     reference=student_pays,
     cases=(codes, sure_judge, one_row),
     mistakes=(
-        Mistake(takes_the_judges_side, "D says 1 for text, and the student wants that. What is cheap in yours?"),
+        Mistake(takes_the_judges_side, "D says 1 for text. What makes your student content, 1 or 0?"),
         Mistake(saturating, "Where D is sure that it is no text (logit -30), how steep is your loss?"),
         Mistake(teacher_moves, "Whose code moves in yours? The teacher was there first."),
         Mistake(student_detached, "Which of the two codes should get a gradient?"),
