@@ -1,6 +1,6 @@
-"""Train the localizer of lesson 34 longer than a lesson can wait, score it, and keep the weights.
+"""Train the localizer of lesson 34 at the size of the table, score it, and keep the weights.
 
-    python -m avcl_teach.comparison.train_localizer                # about 4 minutes of one core
+    python -m avcl_teach.comparison.train_localizer                # about a minute of one core
 
 Writes avcl_teach/weights/localizer.safetensors (float16), with a JSON beside it.
 """
@@ -23,7 +23,7 @@ from avcl_teach.storage import read_tensors, write_tensors
 from avcl_teach.training.checkpoint import load_state
 
 STORED = Path(__file__).parent.parent / "weights" / "localizer"
-SIZES = {"n_solo": 4096, "n_scenes": 2048, "n_test": 512, "warm": (1000, 600), "steps": 400}
+SIZES = {"n_solo": 2048, "n_scenes": 1024, "n_test": 512, "warm": (300, 200), "steps": 200}
 HEAD = {"high": 0.4, "low": 0.1, "softness": 0.1}
 
 
