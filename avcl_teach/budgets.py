@@ -180,7 +180,7 @@ SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_test": (64, 512, 1024),
         "steps": (8, 160, 800),
         "curve_steps": (6, 80, 600),
-        "text_steps": (6, 100, 600),
+        "text_steps": (6, 80, 600),
         "n_labelled": (24, 32, 32),
         "seeds": ((0,), (0, 1, 2), (0, 1, 2, 3, 4)),
     },

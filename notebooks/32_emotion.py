@@ -12,7 +12,7 @@
 # You will have built three ways to use face, voice and words together, and found out when each of them helps.
 #
 # > **Time:** 50 minutes, and 35 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 80 s with 0.8 GB of memory (once 20 s more, to render)\
+# > **Runs on:** 2 CPU cores in about 90 s with 0.7 GB of memory (once 15 s more, to render)\
 # > **Survey:** section 3.3, Table 1. **Needs:** lessons 10, 13, 15 and 25
 
 # %%
@@ -426,7 +426,8 @@ gain = verdict(in_films["paper"], in_films["mean pool"])
 print("attention less mean, five emotions:", gain)
 
 # %% [markdown]
-# The share of the weight that falls on the talker, and one film's weights:
+# - No difference is shown: convolutions with a ReLU can silence what does not matter before a mean is taken.
+# - Yet attention does look at the talker. The share of the weight that falls there, and one film's weights:
 
 # %%
 net = films["paper"][0]
