@@ -74,7 +74,7 @@ class Timed(nn.Module):
 
 
 def told_apart(averaged, seed):
-    S, C = made_up(160, seed)
+    S, C = made_up(128, seed)
     x = S.sum(1)
     M = masking.dominant_mask(S)
 
@@ -85,9 +85,9 @@ def told_apart(averaged, seed):
     torch.manual_seed(seed)
     model = Timed(averaged)
     training.fit(
-        model, loss, (torch.arange(128),), steps=60, batch_size=16, lr=1e-2, seed=seed, progress=False
+        model, loss, (torch.arange(112),), steps=45, batch_size=16, lr=1e-2, seed=seed, progress=False
     )
-    rows = slice(128, 160)
+    rows = slice(112, 128)
     with torch.no_grad():
         right, wrong = (model(x[rows], c) for c in (C[rows], C[rows].flip(1)))
     w = base.level_weight(x[rows])[:, None].expand_as(right)
