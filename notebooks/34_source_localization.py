@@ -222,7 +222,7 @@ Markdown("\n".join([HEAD, *(line(*row) for row in floors.items())]))
 #
 # ## Solo first
 #
-# - Trained on scenes from nothing, small networks of this kind find no place within minutes (the table at the end has the arm).
+# - In scenes nothing says which object belongs to the sound. What a start on scenes costs is an arm of the table at the end.
 # - In **solo** clips one object is there, and it sounds. First contrast *whole* pictures (maxima of features), then *best places*.
 # - No label is read. Colour channels are mixed up at random: a room's colour would betray the clip.
 
