@@ -520,6 +520,8 @@ def noise_figure(dim, ridge):
     ax.axvline(4 * dim, color="grey", ls=":")
     ax.set(xscale="log", ylim=(0, 1.05), xlabel="pairs in the batch")
     ax.set(ylabel="correlation", title=f"dim {dim}, ridge {ridge:g}")
+    ax.set_xticks(sizes, sizes)
+    ax.minorticks_off()
     return fig, ax
 
 # %%
@@ -630,8 +632,8 @@ for name, loader in {"CREMA-D": crema_d, "RAVDESS": ravdess}.items():
         print(f"{name}: {why}")
 
 # %% [markdown]
-# Splits are by **actor**: 70, 15 and 15 % of them, nobody in two. Split by file, and a net that knows faces scores well without
-# knowing emotion.
+# Splits are by **actor**: 70, 15 and 15 % of them, nobody in two. Split by file, and a score cannot say whether
+# faces or emotions are known.
 
 # %% [markdown]
 # ### Exercise 5 (open-ended): Who needs the third sense?
