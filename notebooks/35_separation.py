@@ -237,7 +237,7 @@ check("separation.scale_free_ratio", scale_free_ratio)
 # %% [markdown]
 # ## The rows that every table needs
 #
-# Before any network: what does doing *nothing* score, and what does the oracle? 
+# Before any network: what does doing *nothing* score, and what does the oracle?
 
 # %%
 mixture = m.sound.sum(1, keepdim=True).expand_as(m.sound)
