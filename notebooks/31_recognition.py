@@ -320,7 +320,7 @@ print("BraVe less wrong partners:", verdict(row["BraVe"], row["wrong partners"])
 print("wrong partners less untrained:", verdict(row["wrong partners"], row["untrained"]))
 
 # %% [markdown]
-# - Wrong partners are not nothing: a picture is always met by the *same* wrong sound, so crops of one concert are still
+# - Wrong partners may teach something too: a picture is always met by the *same* wrong sound, so crops of one concert are still
 #   tied to each other. Only the control tells how much of a score is owed to the pairing itself.
 
 # %% [markdown]
