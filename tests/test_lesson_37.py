@@ -30,6 +30,14 @@ def test_the_stored_generator_reproduces_its_card(spoken, test_split):
     assert card["steps"] == 1500 and card["scores"]["WER, true speech"] < 0.02
 
 
+def test_the_stored_row_stands_off_its_controls():
+    row = train_talking.stored_row()
+    assert row["n_seeds"] >= 3 and not row["errors"]
+    assert row["beats_chance"] and row["beats_wrong_partner"]
+    assert row["ceiling"]["mean"] < 2 < row["score"]["mean"]
+    assert len(row["claims"]) == 3
+
+
 def test_it_reads_lips_and_no_more(spoken, test_split):
     """Beside what sight leaves open, few words are lost; a stranger's face loses most of them."""
     doubles = speech_audit.homophenes()
