@@ -546,7 +546,8 @@ for arm, figures in arms.items():
 print(f"true speech against true: Fréchet {short['Frechet, true']:.1f}")
 
 # %% [markdown]
-# One seed decides nothing. The row of the table, three seeds an arm, each with other sentences, weights and batches:
+# One seed decides nothing. The row of the table over several seeds, each with other sentences, weights and batches
+# (`avcl table1 --only mira2021` makes it; a claim whose arms have not run yet says so):
 
 # %%
 row = train_talking.stored_row()
