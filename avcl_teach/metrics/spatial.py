@@ -15,7 +15,10 @@ def peak_normalised(x: Float[Tensor, "*batch channel sample"]) -> Float[Tensor, 
 
 
 def ear_stft_distance(
-    found: Float[Tensor, "*batch 2 sample"], true: Float[Tensor, "*batch 2 sample"], *, own_peak: bool = True
+    found: Float[Tensor, "*batch ear sample"],
+    true: Float[Tensor, "*batch ear sample"],
+    *,
+    own_peak: bool = True,
 ) -> Float[Tensor, "*batch"]:
     """Return the sum over ears of the mean squared difference of real and of imaginary parts.
 
@@ -34,7 +37,10 @@ def ear_stft_distance(
 
 
 def ear_envelope_distance(
-    found: Float[Tensor, "*batch 2 sample"], true: Float[Tensor, "*batch 2 sample"], *, own_peak: bool = True
+    found: Float[Tensor, "*batch ear sample"],
+    true: Float[Tensor, "*batch ear sample"],
+    *,
+    own_peak: bool = True,
 ) -> Float[Tensor, "*batch"]:
     """Return the sum over ears of the root mean square difference of Hilbert envelopes: not squared, unlike
     `ear_stft_distance`.
@@ -52,7 +58,10 @@ def side_db(x: Float[Tensor, "*batch 2 sample"]) -> Float[Tensor, "*batch"]:
 
 
 def side_accuracy(
-    found: Float[Tensor, "batch 2 sample"], true: Float[Tensor, "batch 2 sample"], *, least_db: float = 1.0
+    found: Float[Tensor, "batch ear sample"],
+    true: Float[Tensor, "batch ear sample"],
+    *,
+    least_db: float = 1.0,
 ) -> float:
     """Return the share of clips that come from the right side, among those that truly lean by `least_db`.
 
