@@ -62,9 +62,8 @@ kinds = [world.CLASSES.index(name) for name in ("drum", "flute", "bow")]
 of = [(some == c).nonzero()[:, 0].tolist() for c in kinds]
 shown = [of[0][0], of[1][0], of[2][0], of[0][1], of[1][1], of[0][2]]
 gallery = world.load(shown, size_px=96, **where)
-show.sound(
-    gallery.mono[0], sample_rate_hz=gallery.sample_rate_hz, caption="The question: a drum"
-)
+rate_hz = gallery.sample_rate_hz
+show.sound(gallery.mono[0], sample_rate_hz=rate_hz, caption="The question: a drum")
 
 # %% mystnb={"image": {"alt": "Six small pictures of the world: three drums, two flutes and a bow"}}
 show.clip_grid(gallery, columns=6)
