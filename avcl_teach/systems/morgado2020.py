@@ -38,8 +38,8 @@ ABOUT = System(
     "random yaw or not; players never met in training.",
     chance="one half: as many turned as not.",
     ceiling="a rule told where the players that sound are, which compares with the intensity's direction.",
-    labels_used="none, but for the frozen picture trunk's (classes of solo clips); the probe learns from turned "
-    "and unturned sounds it made itself",
+    labels_used="none, but for those of the frozen picture trunk (classes of solo clips); the probe learns "
+    "from turned and unturned sounds it made itself",
     paired="views of one moment and its first-order ambisonics, turned to each view",
     survey_row="Morgado 2020 | Sound localization | NCE | Semi-supervised | YT-360/UCF/HMDB | "
     "73.85/73.8/37.66",
