@@ -52,6 +52,18 @@ TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_labelled": (24, 32, 32),
         "seeds": ((0,), (0, 1, 2), (0, 1, 2, 3, 4)),
     },
+    "39": {
+        "n_test": (16, 128, 512),
+        "n_train": (48, 384, 4096),
+        "steps": (3, 100, 2000),
+        "batch": (6, 24, 64),
+        "n_moments": (48, 512, 4096),
+        "n_unseen": (24, 192, 1024),
+        "turn_steps": (4, 250, 4000),
+        "turn_batch": (8, 32, 64),
+        "draws": (1, 3, 8),
+        "seeds": ((0,), (0, 1, 2), (0, 1, 2, 3, 4)),
+    },
     "33": {
         "film_s": (8.0, 60.0, None),
         "n_broken": (1, 3, 5),
