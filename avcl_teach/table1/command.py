@@ -13,7 +13,7 @@ def table1(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     budget: Annotated[str, typer.Option(help="quick, cpu or gpu; by default as fits the device.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for table1.json, .csv and .md.")] = Path("table1"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes at a time; they share the cores.")] = 2,
     claims: Annotated[bool, typer.Option(help="Run what the claims compare, too.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Run what has a record too.")] = False,
     records: Annotated[Path | None, typer.Option(help="Folder of finished runs.")] = None,
