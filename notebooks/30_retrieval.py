@@ -112,7 +112,8 @@ for i in range(3):
 R1 = sum(r <= 1 for r in ranks) / 3
 R2 = sum(r <= 2 for r in ranks) / 3
 MRR = sum(1 / r for r in ranks) / 3
-print(f"ranks {ranks}: R@1 {R1:.3f}, R@2 {R2:.3f}, MRR {MRR:.3f}, median {sorted(ranks)[1]}")
+median = sorted(ranks)[1]
+print(f"ranks {ranks}: R@1 {R1:.3f}, R@2 {R2:.3f}, MRR {MRR:.3f}, median {median}")
 
 # %%
 assert_close(metrics.expected_rank(S), torch.tensor(ranks).float())
@@ -182,12 +183,12 @@ for k in (1, 3, 6):
 # %%
 y = torch.arange(200) % 10
 lazy = torch.rand(200, 200, generator=torch.Generator().manual_seed(0))
-lazy[:, :10] += 1 + 9.0 * (y[:, None] == y[:10])  # item c first for class c; then chance
+lazy[:, :10] += 1 + 9.0 * (y[:, None] == y[:10])  # item c first for class c
 for k in (10, 50, 200):
     capped = metrics.mean_average_precision(lazy, y, y, k)
     found = metrics.mean_average_precision_found(lazy, y, y, k)
     chance = metrics.chance_map(y, y, k)
-    print(f"k = {k:3d}: capped {capped:.2f}, found {found:.2f} (chance, capped {chance:.2f})")
+    print(f"k = {k:3d}: capped {capped:.2f} (chance {chance:.2f}), found {found:.2f}")
 
 # %% [markdown]
 # - At $k = 10$ the two differ by a factor: never put them in one table. Over all ranks they agree.
@@ -258,7 +259,8 @@ there, back = (
     metrics.mean_average_precision(M, test.labels, test.labels)
     for M in (metrics.cosine_similarity(a, v), metrics.cosine_similarity(v, a))
 )
-print(f"class mAP: sound to picture {there:.3f}, back {back:.3f}, mean {(there + back) / 2:.3f}")
+mean = (there + back) / 2
+print(f"class mAP: sound to picture {there:.3f}, back {back:.3f}, mean {mean:.3f}")
 p = wrong_partners(test.labels)  # an order
 assert (test.labels[p] != test.labels).all()
 outcome = class_outcome(a, v, train, test)
@@ -307,8 +309,8 @@ def ladder(folds, steps):
     rungs = {"CCA": [], "C-CCA": [], "paper": []}
     for seed, cuts in folds.items():
         for arm, found in rungs.items():
-            runs = [zeng2020.retrieve(*c, arm=arm, seed=seed, steps=steps) for c in cuts]
-            found.append(mean_outcome(runs))
+            how = {"arm": arm, "seed": seed, "steps": steps}
+            found.append(mean_outcome([zeng2020.retrieve(*c, **how) for c in cuts]))
     return rungs
 
 rungs = ladder(folds, lesson.steps)
@@ -347,9 +349,9 @@ print("C-CCA, folds by clip over folds by individual:", verdict(known, scores["C
 pairs = {s: world_pairs(lesson.n_train, lesson.n_test, seed=s) for s in lesson.seeds}
 deep = {}
 for arm in zeng2018.ABOUT.arms:
+    how = {"arm": arm, "steps": lesson.deep_steps}
     deep[arm] = [
-        zeng2018.retrieve(p.train, p.test, arm=arm, seed=s, steps=lesson.deep_steps).score
-        for s, p in pairs.items()
+        zeng2018.retrieve(p.train, p.test, seed=s, **how).score for s, p in pairs.items()
     ]
     print(f"{arm:15s} {spread(deep[arm])}")
 for claim in zeng2018.ABOUT.claims:
@@ -423,7 +425,8 @@ def watched(p, seed):
         found = [model(c.x_a, c.x_v) for c in cuts]
         curves.append([sum(class_maps(*z, c.labels)) / 2 for z, c in zip(found, cuts)])
 
-    zhen2019.train_space(p.train, seed=seed, steps=lesson.watched_steps, after_step=look)
+    steps = lesson.watched_steps
+    zhen2019.train_space(p.train, seed=seed, steps=steps, after_step=look)
     return torch.tensor(curves).T
 
 curves = torch.stack([watched(p, s) for s, p in pairs.items()])  # [seed, cut, step]
@@ -484,7 +487,8 @@ told = world.variants.render_captions(6, split="test", per_image=5)
 words = [world.variants.spell(w) for w in told.extra["words"]]
 rate, n = told.sample_rate_hz, told.extra["n_samples"]
 sounds = [told.waveform[i, 0, : int(n[i])] for i in (10, 11)]
-show.sounds(sounds, sample_rate_hz=rate, captions=["One caption", "Another, other speaker"])
+captions = ["One caption", "Another, other speaker"]
+show.sounds(sounds, sample_rate_hz=rate, captions=captions)
 
 # %% mystnb={"image": {"alt": "Six pictures of two things each, in several colours; the two captions are about the third"}}
 fig, axes = plt.subplots(1, 6, figsize=(9, 1.8), layout="constrained")
@@ -504,7 +508,7 @@ captioned = captioned_pairs(n_train, n_test, n_val=n_val)
 cut = captioned.test
 h, n_frames = merkx2019.SpeechImage(), cut.n_frames[:3]
 h.standardise(captioned.train.x_a, captioned.train.n_frames)
-print(f"log-mels {tuple(cut.x_a[:3].shape)}, frames that are speech {n_frames.tolist()}")
+print(f"log-mels {tuple(cut.x_a[:3].shape)}, frames of speech {n_frames.tolist()}")
 print(f"steps after the convolution {merkx2019.steps_after(n_frames).tolist()}")
 print(f"embeddings {tuple(h.speech(cut.x_a[:3], n_frames).shape)}")
 
@@ -569,7 +573,8 @@ check("speech_image.picture_recall", picture_recall)
 # %%
 strict = merkx2019.evaluate(S, cut.image)
 order = torch.randperm(S.shape[1], generator=torch.Generator().manual_seed(0))
-wrong = merkx2019.evaluate(S[:, (order.argsort() + 1) % len(order)][:, order], cut.image)
+other = order[(order.argsort() + 1) % len(order)]  # another picture for each
+wrong = merkx2019.evaluate(S[:, other], cut.image)
 oracle = merkx2019.evaluate(cut.true.float(), cut.image)
 chance = 10 / S.shape[1] * 100
 for name, r in (("trained", strict), ("wrong partner", wrong), ("oracle", oracle)):
@@ -577,7 +582,7 @@ for name, r in (("trained", strict), ("wrong partner", wrong), ("oracle", oracle
 print(f"chance to picture {chance:.1f}")
 true = 100 * float(metrics.recall_at_k(S, 1, cut.true))
 one = merkx2019.evaluate(S, cut.image, k=1)["c2i"]
-print(f"R@1 to picture: its own {one:.1f}, any picture that the caption is true of {true:.1f}")
+print(f"R@1 to picture: its own {one:.1f}, any that the caption is true of {true:.1f}")
 
 # %% [markdown]
 # - The oracle knows what is said and what is seen, and does not reach 100: captions fit several pictures, and only one counts.
@@ -589,7 +594,8 @@ print(f"R@1 to picture: its own {one:.1f}, any picture that the caption is true 
 
 # %%
 for arm in ilharco2019.ARMS:
-    net = ilharco2019.train(captioned, arm=arm, steps=lesson.mask_steps, seed=lesson.seed)
+    how = {"steps": lesson.mask_steps, "seed": lesson.seed}
+    net = ilharco2019.train(captioned, arm=arm, **how)
     r = merkx2019.evaluate(ilharco2019.similarity(net, cut), cut.image)
     print(f"{arm:22s} R@10 to picture {r['c2i']:.1f}, back {r['i2c']:.1f}")
 
@@ -634,15 +640,16 @@ n_train, n_test, n_val = lesson.people
 people = people_pairs(n_train, n_test, n_val=n_val)
 strangers, tables = people.test, {}
 for arm in ("N = 2", "N = 8", "N = 64"):
-    net = horiguchi2018.train(people, arm=arm, steps=lesson.face_steps, seed=lesson.seed)
+    how = {"steps": lesson.face_steps, "seed": lesson.seed}
+    net = horiguchi2018.train(people, arm=arm, **how)
     tables[arm] = horiguchi2018.similarity(net, strangers)  # [voice, face]
 
 # %%
-print("           " + "   ".join(f"{m:>10s}" for m in ("1:2", "1:2 within", "1:10", "mAP")))
+asked = ("1:2", "1:2 within", "1:10", "mAP")
+print(" " * 11 + "   ".join(f"{m:>10s}" for m in asked))
 for arm, S in tables.items():
     r = horiguchi2018.evaluate(S, strangers)
-    row = (r[m] for m in ("1:2", "1:2 within", "1:10", "mAP"))
-    print(f"{arm:10s} " + "   ".join(f"{x:10.1f}" for x in row))
+    print(f"{arm:10s} " + "   ".join(f"{r[m]:10.1f}" for m in asked))
 who = strangers.person
 levels = (50, 50, 10, 100 * metrics.chance_map(who, who))
 print("chance     " + "   ".join(f"{x:10.1f}" for x in levels))
@@ -674,9 +681,9 @@ show.explore(
     draw,
     {"candidates": [2, 5, 10, 50], "others": ["anyone", "same attribute"]},
     default={"candidates": 2, "others": "anyone"},
-    caption="Share of right choices by the number of candidates, for three sizes of batch.",
-    alt="Three bars of right choices; they shrink as candidates grow and when others share "
-    "the attribute.",
+    caption="Right choices by the number of candidates, for three sizes of batch.",
+    alt="Three bars of right choices; they shrink as candidates grow and when others "
+    "share the attribute.",
 )
 
 # %% [markdown]
@@ -734,9 +741,11 @@ print("R@10 among", n_test, "soundtracks")
 for arm in pretet2021.ARMS:
     net = pretet2021.train(music, arm=arm, steps=lesson.music_steps, seed=lesson.seed)
     r = pretet2021.evaluate(pretet2021.similarity(net, music.test, arm))
-    print(f"{arm:28s} to music {r['v2a']:.1f}, back {r['a2v']:.1f}, mean {r['mean']:.1f}")
+    there, back, mean = r["v2a"], r["a2v"], r["mean"]
+    print(f"{arm:28s} to music {there:.1f}, back {back:.1f}, mean {mean:.1f}")
 best = world.variants.music.best_similarity(music.test.heard, music.test.seen)
-print(f"an oracle of moods {pretet2021.evaluate(best)['mean']:.1f}, chance {1000 / n_test:.1f}")
+told = pretet2021.evaluate(best)["mean"]
+print(f"an oracle of moods {told:.1f}, chance {1000 / n_test:.1f}")
 
 # %% [markdown]
 # - **Prétet et al. (2021)** ask what the sound is described by: features learned on tags against handcrafted statistics, and
@@ -765,7 +774,8 @@ def cluster(x, n_lists, rounds=8):
     return C, (x @ C.T).argmax(1)
 
 C, own = cluster(x, lesson.n_lists)
-print(f"{len(x):,} items in {len(C)} lists of {own.bincount().float().mean():.0f} on average")
+mean = own.bincount().float().mean()
+print(f"{len(x):,} items in {len(C)} lists of {mean:.0f} on average")
 
 # %% [markdown]
 # ### Exercise 6: Search the nearest lists
@@ -817,8 +827,9 @@ for n_probe in (1, 2, 4, 8, 16):
 fig, ax = plt.subplots(figsize=(5.4, 2.6), layout="constrained")
 ax.plot([100 * s for s, _ in trade], [r for _, r in trade], marker="o")
 for (share, recall), n_probe in zip(trade, (1, 2, 4, 8, 16)):
-    ax.annotate(f"{n_probe}", (100 * share, recall), (4, -12), textcoords="offset points")
-ax.set(xlabel="% of the gallery looked at (marks: lists)", ylabel="recall of the nearest 10");
+    at = (100 * share, recall)
+    ax.annotate(f"{n_probe}", at, (4, -12), textcoords="offset points")
+ax.set(xlabel="% of the gallery looked at (marks: lists)", ylabel="recall of nearest 10");
 
 # %%
 try:
