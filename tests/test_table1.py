@@ -150,6 +150,12 @@ def test_csv_has_a_line_a_claim_and_every_column():
     assert float(lines[0]["claim_difference"]) == pytest.approx(0.2)
 
 
+def test_the_page_says_what_was_not_run(monkeypatch):
+    monkeypatch.setattr(systems, "names", lambda: ["other1990", "toy2000"])
+    page = as_page({"about": about_of(), "rows": [row_of(declare(), records([0.7, 0.8]))]})
+    assert "not run for this page yet: other1990." in page
+
+
 def test_a_bar_in_a_text_does_not_break_the_table():
     page = as_page({"about": about_of(), "rows": [row_of(declare(task="a | b"), records([0.7, 0.8]))]})
     header, line = (x for x in page.splitlines() if x.startswith(("| system", "| [the paper]")))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from avcl_teach import systems
 from avcl_teach.table1.jobs import write_whole
 
 COLUMNS = (
@@ -92,6 +93,10 @@ def as_page(table: dict) -> str:
     """Return the table as a page of Markdown: one table to compare, then each system in words."""
     rows = table["rows"]
     lines = [INTRODUCTION.format(**table["about"]), as_lines(rows, linked=True)]
+    here = {row["about"]["name"] for row in rows}
+    missing = [name for name in systems.names() if name not in here]
+    if missing:
+        lines += ["", f"Built, and not run for this page yet: {', '.join(missing)}."]
     for row in rows:
         lines += ["", *_words(row)]
     made = next((row["made_with"] for row in rows if "made_with" in row), None)
