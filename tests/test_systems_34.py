@@ -18,7 +18,7 @@ def test_outcome_is_whole_and_arms_differ(system):
     assert all(math.isfinite(x) for x in first.extra.values())
     if system is not afouras2021:
         assert first.ceiling == 1.0 and 0.15 < first.chance < 0.55
-        # five steps teach nothing: whoever is heard, the map points alike
+        # a few steps teach nothing: whoever is heard, the map points alike
         assert abs(first.score - first.wrong_partner) < 0.2
 
 

@@ -48,7 +48,7 @@ ABOUT = System(
     arms=("detector", "heat-map boxes", "no marginals", "16 clusters"),
 )  # fmt: skip
 SIZES = {
-    "quick": {"n_solo": 96, "n_scenes": 2, "n_test": 48, "warm": (5, 5), "steps": 5},
+    "quick": {"n_solo": 48, "n_scenes": 2, "n_test": 32, "warm": (2, 2), "steps": 3},
     "cpu": {"n_solo": 2048, "n_scenes": 1024, "n_test": 512, "warm": (300, 200), "steps": 250},
     "gpu": {"n_solo": 8192, "n_scenes": 4096, "n_test": 1024, "warm": (1500, 1000), "steps": 2000},
 }

@@ -44,7 +44,7 @@ ABOUT = System(
     mark="verified",
 )
 SIZES = {
-    "quick": {"n_solo": 96, "n_scenes": 64, "n_test": 64, "warm": (5, 5), "steps": 5},
+    "quick": {"n_solo": 48, "n_scenes": 32, "n_test": 64, "warm": (2, 2), "steps": 2},
     "cpu": {"n_solo": 2048, "n_scenes": 1024, "n_test": 512, "warm": (300, 150), "steps": 150},
     "gpu": {"n_solo": 8192, "n_scenes": 4096, "n_test": 1024, "warm": (1500, 1000), "steps": 2000},
 }
