@@ -35,7 +35,7 @@ from torch.testing import assert_close
 # %%
 from avcl_teach import features, objectives, show
 from avcl_teach.comparison.verdicts import interval, paired_difference
-from avcl_teach.comparison.view_steps import concert_steps, crops, view_steps
+from avcl_teach.comparison.view_steps import concert_steps, view_steps
 from avcl_teach.exercises import check
 from avcl_teach.metrics import probes, transfer
 from avcl_teach.objectives import embedding_spread, regression
@@ -61,14 +61,15 @@ Markdown("\n".join(["| band | players |", "|---|---|", *rows]))
 concert = concerts.render_concerts([4], split="test", size_px=128)
 who = concert.extra["instrument"]
 n = concert.sample_rate_hz // 2
-shot = replace(concert, frames=concert.frames[:, :4], waveform=concert.waveform[..., :n])
+seen, heard = concert.frames[:, :4], concert.waveform[..., :n]
+shot = replace(concert, frames=seen, waveform=heard)
 show.clip(shot, caption="Half a second of a concert: one player, seen and heard")
 
 # %% [markdown]
 # Now the whole concert, sixteen shots.
 
 # %%
-show.clip(concert, caption="The same concert, eight seconds: its players come again and again")
+show.clip(concert, caption="The same concert, eight seconds: its players come back")
 
 # %%
 seen = [avt.world.CLASSES[c] for c in who[0].tolist()]
@@ -150,7 +151,7 @@ print(f"package {transfer.top1(S, y):.3f}, argmax {by_argmax:.3f}")
 def top1(
     scores: Float[Tensor, "clip class"], labels: Int[Tensor, "clip"]
 ) -> Float[Tensor, ""]:
-    """Mean over clips: 1 / (classes that share the highest score) if own is among them."""
+    """Mean over clips: 1 / (classes with the highest score) if own is among them."""
     # HINT 1: which classes of a clip have its highest score? A table of true and false.
     # HINT 2: gather picks one column a row; the sum of a row counts who ties.
     # BEGIN SOLUTION
@@ -176,7 +177,8 @@ check("transfer.top1", top1)
 # $W = (Z^\top Z / n + r I)^{-1} Z^\top Y / n$.
 
 # %%
-z = torch.tensor([[0.0, 1.0], [1.0, 2.0], [0.5, 1.4], [2.0, 0.0], [3.0, 1.0], [2.4, 0.3]])
+points = [[0.0, 1.0], [1.0, 2.0], [0.5, 1.4], [2.0, 0.0], [3.0, 1.0], [2.4, 0.3]]
+z = torch.tensor(points)
 y6 = torch.tensor([0, 0, 0, 1, 1, 1])
 mean, std = z.mean(0), z.std(0)
 Z = F.pad((z - mean) / std, (0, 1), value=1.0)  # a column of ones for the offset
@@ -272,7 +274,8 @@ brave, wrong, fresh = {}, {}, {}
 for s, world in worlds.items():
     train = shared.on(world.train, lesson.device)
     brave[s] = recasens2021.pretrain(train, seed=s, **sizes)
-    wrong[s] = recasens2021.pretrain(shared.wrongly_paired(train, seed=s), seed=s, **sizes)
+    mixed = shared.wrongly_paired(train, seed=s)
+    wrong[s] = recasens2021.pretrain(mixed, seed=s, **sizes)
     fresh[s] = shared.drawn(recasens2021.Brave, s).to(lesson.device)
 
 # %% [markdown]
@@ -283,12 +286,14 @@ for s, world in worlds.items():
 
 # %%
 def cuts(world):
-    parts = (shared.on(part, lesson.device) for part in (world.train, world.val, world.test))
+    parts = (world.train, world.val, world.test)
+    parts = (shared.on(part, lesson.device) for part in parts)
     return [(part.x_v, part.y) for part in parts]
 
 def probed(models, told):
     towers = {s: shared.Averaged(m.narrow, 4) for s, m in models.items()}
-    return [shared.probe_at(t, cuts(worlds[s]), told, seed=s) for s, t in towers.items()]
+    at = {s: cuts(worlds[s]) for s in towers}
+    return [shared.probe_at(t, at[s], told, seed=s) for s, t in towers.items()]
 
 told = lesson.told
 row = {"BraVe": probed(brave, told), "wrong partners": probed(wrong, told)}
@@ -317,7 +322,8 @@ def verdict(x, y, correct="higher"):
     return f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}): {word}"
 
 print("BraVe less wrong partners:", verdict(row["BraVe"], row["wrong partners"]))
-print("wrong partners less untrained:", verdict(row["wrong partners"], row["untrained"]))
+drawn = verdict(row["wrong partners"], row["untrained"])
+print("wrong partners less untrained:", drawn)
 
 # %% [markdown]
 # - Wrong partners may teach something too: a picture is always met by the *same* wrong sound, so crops of one concert are still
@@ -349,9 +355,9 @@ for s, world in worlds.items():
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Top-1 against labels a band on a logarithmic axis, three curves with intervals: probe and fine-tuned start far above from scratch and meet it as labels grow"}}
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for (way, values), mark in zip(curves.items(), "os^"):
-    stats = torch.tensor([interval(v) for v in zip(*values)]).T
-    ax.errorbar(lesson.budgets, stats[0], yerr=(stats[0] - stats[1], stats[2] - stats[0]),
-                marker=mark, capsize=3, label=way)
+    mean, low, high = torch.tensor([interval(v) for v in zip(*values)]).T
+    ax.errorbar(lesson.budgets, mean, yerr=(mean - low, high - mean), marker=mark,
+                capsize=3, label=way)
 ax.axhline(chance, color="grey", linestyle="--", label="chance")
 ax.axhline(ceiling, color="grey", linestyle=":", label="ceiling")
 ax.set(xscale="log", xlabel="labels a band", ylabel="top-1", xticks=lesson.budgets)
@@ -362,7 +368,8 @@ ax.legend(loc="lower right", fontsize=8);
 # %%
 for k, n_told in enumerate(lesson.budgets):
     at = {way: [v[k] for v in values] for way, values in curves.items()}
-    print(f"{n_told:3d} labels a band:", ", ".join(f"{w} {spread(v)}" for w, v in at.items()))
+    line = ", ".join(f"{way} {spread(v)}" for way, v in at.items())
+    print(f"{n_told:3d} labels a band: {line}")
     for one, other in (("fine-tuned", "from scratch"), ("fine-tuned", "linear probe")):
         print(f"    {one} less {other}: {verdict(at[one], at[other])}")
 
@@ -418,10 +425,12 @@ print(f"all fine-tuned ones printed lie between {min(fine)} and {max(fine)}")
 # in narrated videos the words seldom fit the moment: of five captions, one may.
 
 # %%
-scenes = {s: view_steps(lesson.n_scenes, lesson.n_scenes_test, seed=s) for s in lesson.seeds}
+n_scenes = lesson.n_scenes, lesson.n_scenes_test
+scenes = {s: view_steps(*n_scenes, seed=s) for s in lesson.seeds}
 music = scenes[lesson.seeds[0]]
 words = alayrac2020.draw_captions(music.train.y, music.n_classes)
-vocabulary = [*music.class_names, *"so now let us see what is here".split()]
+fillers = ["so", "now", "let", "us", "see", "what", "is", "here"]
+vocabulary = [*music.class_names, *fillers]
 for caption in words[0].tolist():
     print(" ".join(vocabulary[w] if w < len(vocabulary) else "..." for w in caption))
 print("is about: a", music.class_names[int(music.train.y[0])])
@@ -466,7 +475,7 @@ def fine_and_coarse(
     W: Float[Tensor, "d e"],
     tau: float,
 ) -> Float[Tensor, ""]:
-    """NCE of a with v, both ways averaged, plus MIL-NCE of captions t with relu(v) W."""
+    """NCE of a with v, both ways averaged, plus MIL-NCE of t with relu(v) W."""
     # HINT 1: two losses, two spaces. Which modality is in both?
     # HINT 2: info_nce and mil_nce of lesson 24 take temperature=; mil_nce wants the
     # captions first.
@@ -540,7 +549,7 @@ for what, arm in (("pictures named", "one caption"), ("sounds named", "shared sp
 
 # %%
 first = torch.zeros(1, dtype=torch.long)
-shots = torch.arange(16).repeat_interleave(2)[None, :, None].float()  # shot of each step
+shots = torch.arange(16.0).repeat_interleave(2)[None, :, None]  # shot of each step
 for name, v_ in zip(("as it is", "later", "reversed", "both"),
                     patrick2020.four_versions(shots, first)):
     print(f"{name:9s} shots {v_[0, :, 0].int().tolist()}")
@@ -562,7 +571,8 @@ assert_close(apart, objectives.info_nce(a4.flatten(0, 1), v4.flatten(0, 1)))
 alike = gdt(a4, v4, same=patrick2020.same_table(True, True))
 each = [objectives.info_nce(a4[i], v4[j]) for i in range(4) for j in range(4)]
 assert_close(alike, sum(each) / 16)
-print(f"told apart {apart:.3f} (NCE on 24 items), alike {alike:.3f} (mean of 16 NCEs on 6)")
+print(f"told apart {apart:.3f} (NCE on 24 items)")
+print(f"alike {alike:.3f} (mean of 16 NCEs on 6)")
 
 # %% [markdown]
 # ### Exercise 4: Cut four versions of a window
@@ -605,7 +615,8 @@ check("transfer.four_versions", four_versions)
 gdt_sizes = {"steps": lesson.gdt_steps, "batch_size": lesson.gdt_batch}
 
 def both_labels(s, arm):
-    parts = [shared.on(getattr(worlds[s], k), lesson.device) for k in ("train", "val", "test")]
+    parts = (worlds[s].train, worlds[s].val, worlds[s].test)
+    parts = [shared.on(part, lesson.device) for part in parts]
     model = patrick2020.pretrain(parts[0], arm=arm, seed=s, **gdt_sizes)
     cut = [patrick2020.windows(part, seed=s) for part in parts]
     which = [(x_a, y) for x_a, _, y, _, _ in cut]
@@ -615,12 +626,14 @@ def both_labels(s, arm):
     return [shared.probe_at(space, rows, n_told, seed=s) for rows in (which, when)]
 
 # %%
-found = {arm: [both_labels(s, arm) for s in lesson.seeds] for arm in ("paper", "invariant")}
+found = {arm: [both_labels(s, arm) for s in lesson.seeds]
+         for arm in ("paper", "invariant")}
 which, when = ({arm: [x[k] for x in values] for arm, values in found.items()}
                for k in (0, 1))
 for name, label in (("which band", which), ("when the drum", when)):
     for arm, values in label.items():
-        print(f"{name:14s} {'told apart' if arm == 'paper' else arm:11s} {spread(values)}")
+        arm = "told apart" if arm == "paper" else arm
+        print(f"{name:14s} {arm:11s} {spread(values)}")
     print("    told apart less invariant:", verdict(label["paper"], label["invariant"]))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two groups of two bars: for the band the invariant arm is higher, for the place of the drum the arm that tells versions apart"}}
@@ -680,8 +693,8 @@ def confusion(way, labels_a_band):
 show.explore(
     confusion, {"labels_a_band": list(lesson.budgets[:2]), "way": list(curves)},
     default={"labels_a_band": lesson.budgets[1], "way": "linear probe"},
-    caption="Share of the concerts of a band (row) that are taken for each band (column).",
-    alt="Confusion of eight bands: the diagonal grows with labels, and with pretraining.",
+    caption="Share of the concerts of a band (row) taken for each band (column).",
+    alt="Confusion of eight bands, with the share of right answers in the title",
 )
 
 # %% [markdown]

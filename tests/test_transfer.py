@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from sklearn.metrics import accuracy_score
 from torch import nn
 
 from avcl_teach.encoders.step_towers import StepTower
 from avcl_teach.metrics import transfer
+
+BAD = (ValueError, TypeCheckError)  # with shapes checked at run time, the second comes first
 
 
 def blobs(n, seed, d=6, k=3):
@@ -37,7 +40,7 @@ def test_a_model_that_says_nothing_scores_chance():
     ],
 )
 def test_top1_refuses(S, y):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(BAD):
         transfer.top1(S, y)
 
 
