@@ -1,0 +1,1 @@
+"""Answers, cases and known mistakes of the exercises of lesson 39."""
