@@ -140,11 +140,12 @@ def _words(row: dict) -> list[str]:
         f"({about['name']})=",
         f"## {about['paper']}",
         "",
-        f"- As printed in the survey: {about['survey_row']}",
-        *([f"- What is meant: {about['correction']}"] if about["correction"] else []),
-        f"- Construction: {about['mark']}. Kept: {about['kept']}",
-        f"- Protocol: {about['protocol']} Chance: {about['chance']} Ceiling: {about['ceiling']}",
-        f"- Labels used: {about['labels_used']}. Paired: {about['paired']}.",
+        f"- As printed in the survey: {_sentence(about['survey_row'])}",
+        *([f"- What is meant: {_sentence(about['correction'])}"] if about["correction"] else []),
+        f"- Construction: {about['mark']}. Kept: {_sentence(about['kept'])}",
+        f"- Protocol: {_sentence(about['protocol'])} Chance: {_sentence(about['chance'])}"
+        f" Ceiling: {_sentence(about['ceiling'])}",
+        f"- Labels used: {_sentence(about['labels_used'])} Paired: {_sentence(about['paired'])}",
     ]
     for claim in row.get("claims", []):
         lines.append(
@@ -211,6 +212,11 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "" if value is None else value
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _safe(text: str) -> str:
