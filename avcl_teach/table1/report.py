@@ -120,7 +120,8 @@ def _line(row: dict, linked: bool) -> str:
     if row["beats_chance"] and row["beats_wrong_partner"]:
         score = f"**{score}**"
     way = "" if about["higher_is_better"] else " (lower is better)"
-    claims = ", ".join(claim["verdict"] for claim in row["claims"]) or "none made"
+    verdicts = [claim["verdict"] for claim in row["claims"]]
+    claims = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)) or "none made"
     cells = [
         _safe(about["metric"]) + way,
         score,
@@ -148,9 +149,8 @@ def _words(row: dict) -> list[str]:
         f"- Labels used: {_sentence(about['labels_used'])} Paired: {_sentence(about['paired'])}",
     ]
     for claim in row.get("claims", []):
-        lines.append(
-            f"- Claim: {claim['text']} **{claim['verdict'].capitalize()}**{_difference(claim, about)}"
-        )
+        text = _sentence(claim["text"][:1].upper() + claim["text"][1:])
+        lines.append(f"- Claim: {text} **{claim['verdict'].capitalize()}**{_difference(claim, about)}")
     if row.get("extra"):
         extras = (f"{name} {spread(value, '')}" for name, value in row["extra"].items())
         lines.append(f"- Beside it: {'; '.join(extras)}.")
