@@ -77,6 +77,7 @@ def test_the_ridge_is_chosen_on_val_alone(monkeypatch):
 
 
 def test_fine_tuning_trains_a_copy_and_learns():
+    torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(6, 8), nn.ReLU()).requires_grad_(False)
     before = [p.clone() for p in encoder.parameters()]
     model = transfer.fine_tune(encoder, blobs(60, 0), blobs(60, 1), n_classes=3, steps=30, lr=1e-2)
