@@ -147,7 +147,7 @@ def probe_rows(
 ) -> tuple[Tensor, Tensor]:
     """Return what the probe reads [example, 64], mean over views of a_hat a and v_hat v, and who was turned.
 
-    `wrong`: the sound is another clip's, turned or not.
+    `wrong`: the sound is another clip's, turned or not by the same angle.
     """
     draws = torch.Generator().manual_seed(seed)
     rows, turned = [], []
@@ -156,9 +156,12 @@ def probe_rows(
         yaw = yaw[:, :1] if arm == "one view" else yaw
         t = torch.rand(len(clips), generator=draws) < 0.5
         angle = (2 * math.pi * torch.rand(len(clips), generator=draws) * t).to(yaw)
-        sounds = listen(clips, yaw + angle[:, None], directions=arm == "directions")
-        x = model(look(clips, yaw, 1), sounds.roll(1, 0) if wrong else sounds)
-        rows.append(torch.cat([x["a_hat"] * x["a"], x["v_hat"] * x["v"]], 2).mean(1).cpu())
+        source = torch.arange(len(clips)).roll(1 if wrong else 0)
+        for part in torch.arange(len(clips)).split(64):  # a few at a time: memory
+            turn = (yaw + angle[:, None])[part]
+            sounds = listen(clips[source[part]], turn, directions=arm == "directions")
+            x = model(look(clips[part], yaw[part], 1), sounds)
+            rows.append(torch.cat([x["a_hat"] * x["a"], x["v_hat"] * x["v"]], 2).mean(1).cpu())
         turned.append(t)
     return torch.cat(rows), torch.cat(turned)
 
