@@ -366,7 +366,7 @@ ax.axhline(ceiling, color="grey", linestyle=":", label="ceiling")
 ax.set(xscale="log", xlabel="labels a band", ylabel="top-1", xticks=lesson.budgets)
 ax.xaxis.set_major_formatter("{x:.0f}")
 ax.minorticks_off()
-ax.legend(loc="lower right", fontsize=8);
+ax.legend(loc="lower center", fontsize=8);
 
 # %%
 for k, n_told in enumerate(lesson.budgets):
@@ -566,7 +566,8 @@ fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.4), layout="constrained")
 short = ["as is", "later", "rev.", "both"]
 for ax, (name, choice) in zip(axes, choices.items()):
     same = patrick2020.same_table(*choice).float()
-    show.matrix(same, rows=short, columns=short, ax=ax, title=name)
+    show.matrix(same, rows=short, columns=short, ax=ax, digits=0, title=name)
+    ax.images[0].set_clim(0, 1)  # the same colours in all four
 
 # %%
 torch.manual_seed(0)
