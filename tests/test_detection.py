@@ -56,9 +56,10 @@ def test_only_the_strongest_of_overlapping_boxes_stays():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="expected"):
-        det.box_iou(torch.zeros(1, 3), torch.zeros(1, 4))
+    none = torch.zeros(2, dtype=torch.long)
+    with pytest.raises(ValueError, match="at least one true box"):
+        det.detection_map(TRUE, torch.ones(2), none, none, torch.zeros(0, 4), none[:0], none[:0])
     with pytest.raises(ValueError, match="n_true"):
         det.average_precision(torch.ones(1), torch.ones(1), 0)
     with pytest.raises(ValueError, match="overlap"):
-        det.match_detections(TRUE, torch.ones(2), torch.zeros(2), TRUE, torch.zeros(2), overlap=0)
+        det.match_detections(TRUE, torch.ones(2), none, TRUE, none, overlap=0)
