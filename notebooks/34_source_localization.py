@@ -465,7 +465,7 @@ lit(i, i, f"What the network hears as the {heard}'s place is lit; the {heard} so
 # %%
 silent = int(test.object_class[i, 1])
 donors = (test.label == silent).nonzero()[:, 0]
-caption = f"The same picture; now a {names[silent]} is heard, and the light moves"
+caption = f"The same picture; now a {names[silent]} is heard: does the light move?"
 lit(i, int(donors[0]), caption)
 
 # %% [markdown]
