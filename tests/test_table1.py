@@ -303,3 +303,14 @@ def test_every_system_declares_itself(name, root):
     for bad in ({"arm": "no such arm"}, {"budget": "huge"}):
         with pytest.raises(ValueError, match="expected"):
             module.run(0, **{"budget": "quick"} | bad)
+
+
+@pytest.mark.parametrize("name", ["table1.md", "table1.csv"])
+def test_the_book_holds_what_the_package_ships(name, root):
+    shipped, shown = (root / folder / name for folder in ("avcl_teach/table1/made", "book"))
+    assert shown.read_text(encoding="utf-8") == shipped.read_text(encoding="utf-8")
+    table = stored_table()
+    if name == "table1.md":
+        assert shipped.read_text(encoding="utf-8") == as_page(table)
+    else:
+        assert shipped.read_text(encoding="utf-8") == as_csv(table["rows"])

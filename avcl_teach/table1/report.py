@@ -81,8 +81,8 @@ nor that of the wrong partner. Scores of different metrics or protocols are not 
 for a spreadsheet: {{download}}`table1.csv`.
 """
 
-HEADER = """| system | lesson | task | metric | score | chance | wrong partner | ceiling | labels used | claims | seeds | s | MB |
-|---|---|---|---|---:|---:|---:|---:|---|---|---:|---:|---:|"""  # noqa: E501
+HEADER = """| system | lesson | task | metric | score | chance | wrong partner | ceiling | claims | seeds | s | MB |
+|---|---|---|---|---:|---:|---:|---:|---|---:|---:|---:|"""  # noqa: E501
 
 MADE_WITH = """
 Made with avcl_teach {avcl_teach}, torch {torch}, Python {python} on {device}, {threads} thread(s) a run;
@@ -115,7 +115,7 @@ def _line(row: dict, linked: bool) -> str:
     name = f"[{about['paper']}](#{about['name']})" if linked else about["paper"]
     head = f"| {name} | {about['lesson']} | {_safe(about['task'])} "
     if "score" not in row:
-        return head + f"| {_safe(about['metric'])} | failed | | | | {_safe(about['labels_used'])} | | | | |"
+        return head + f"| {_safe(about['metric'])} | failed | | | | | | | |"
     score = spread(row["score"], about["unit"])
     if row["beats_chance"] and row["beats_wrong_partner"]:
         score = f"**{score}**"
@@ -126,7 +126,6 @@ def _line(row: dict, linked: bool) -> str:
         _safe(about["metric"]) + way,
         score,
         *(spread(row[name], about["unit"]) for name in ("chance", "wrong_partner", "ceiling")),
-        _safe(about["labels_used"]),
         claims,
         str(row["n_seeds"]),
         f"{row['seconds']:.0f}",
