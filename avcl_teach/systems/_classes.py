@@ -56,9 +56,3 @@ def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
 def on(split: Split, device: str | torch.device) -> Split:
     """Bring a cut to a device."""
     return Split(*(x.to(device) for x in split))
-
-
-def check_choice(what: str, got: str, there: Sequence[str]) -> None:
-    """Refuse an arm or a budget that is not there."""
-    if got not in there:
-        raise ValueError(f"expected {what} of {', '.join(there)}, got {got!r}")

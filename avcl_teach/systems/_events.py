@@ -17,6 +17,7 @@ SIZES: dict[str, dict[str, int]] = {
     "gpu": {"n_train": 4096, "n_test": 512, "steps": 1200, "batch_size": 64},
 }
 CEILING = "1: the class that is truly heard, beside the class that is truly seen, gives every answer"
+PROTOCOL = "every quarter second of clips of unmet individuals: one of 8 classes, or none"
 CHANCE = "always 'none', the most common answer (0.60 of all segments by the world's shares)"
 
 
@@ -63,15 +64,6 @@ def fit(
     training.fit(net, loss, rows, steps=sizes["steps"], batch_size=sizes["batch_size"], lr=3e-3, seed=seed,
                  device=device, progress=False)  # fmt: skip
     return net
-
-
-def pick(sizes: Mapping[str, Mapping[str, int]], budget: str, arm: str, arms: tuple[str, ...]) -> Mapping:
-    """Return the sizes of a budget. Errors: ValueError for an unknown arm or budget."""
-    if arm not in arms:
-        raise ValueError(f"expected an arm of {arms}, got {arm!r}")
-    if budget not in sizes:
-        raise ValueError(f"expected a budget of {tuple(sizes)}, got {budget!r}")
-    return sizes[budget]
 
 
 @torch.no_grad()

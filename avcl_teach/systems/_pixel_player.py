@@ -219,11 +219,3 @@ class PixelPlayer(nn.Module):
     def forward(self, x: Float[Tensor, "mixture row 64"], maps: Tensor) -> Tensor:
         """Return logits of the masks [mixture, source, row, 64]."""
         return self.head(self.see(maps), self.sound(log_input(x)[:, None]))
-
-
-def check(about, sizes: dict, arm: str, budget: str) -> None:
-    """Refuse an arm or a budget that is not there."""
-    if arm not in about.arms:
-        raise ValueError(f"expected an arm of {about.arms}, got {arm!r}")
-    if budget not in sizes:
-        raise ValueError(f"expected a budget of {tuple(sizes)}, got {budget!r}")

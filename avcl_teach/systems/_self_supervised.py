@@ -35,13 +35,6 @@ class Averaged(nn.Module):
         return z.unflatten(0, (len(x), -1)).mean(1)
 
 
-def check_choice(arm: str, arms: Sequence[str], budget: str, sizes: dict) -> None:
-    """Refuse an arm or a budget that is not there."""
-    for what, got, there in (("an arm", arm, arms), ("a budget", budget, tuple(sizes))):
-        if got not in there:
-            raise ValueError(f"expected {what} of {', '.join(there)}, got {got!r}")
-
-
 def drawn(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Make a network with the weights of a seed; the caller's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):

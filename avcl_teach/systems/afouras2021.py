@@ -146,10 +146,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms}, a budget of {list(SIZES)}; got {arm!r}, {budget!r}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     sizes, k = SIZES[budget], 16 if arm == "16 clusters" else 8
     data = _places.places(sizes, seed)
     solo = sightings(sizes["n_test"], layout="solo", split="test", seed=seed)

@@ -28,7 +28,7 @@ ABOUT = System(
     lesson="33",
     task="event localization in time",
     metric="segment accuracy",
-    protocol="every quarter second of clips of unmet individuals: one of 8 classes, or none",
+    protocol=_events.PROTOCOL,
     chance=_events.CHANCE,
     ceiling=_events.CEILING,
     labels_used="a class or none for every segment",
@@ -78,7 +78,8 @@ def train(
     seed: int, *, arm: str = "paper", budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> tuple[JointLocalizer, Events]:
     """Train one arm and return it with its data."""
-    sizes = _events.pick(SIZES, budget, arm, ABOUT.arms)
+    ABOUT.check(arm, budget, SIZES)
+    sizes = SIZES[budget]
     data = _events.load(seed, sizes)
     torch.manual_seed(seed)
     net = JointLocalizer(data.n_classes, rounds=ROUNDS.get(arm, 2), residual=arm != "no_residual")

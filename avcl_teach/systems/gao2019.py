@@ -138,7 +138,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an unknown arm or budget."""
-    base.check(ABOUT, SIZES, arm, budget)
+    ABOUT.check(arm, budget, SIZES)
     sizes = SIZES[budget]
     model, _ = train(seed, arm, sizes, device)
     clips, who = base.frozen_pairs(sizes["n_test"], same=False)

@@ -109,10 +109,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms}, a budget of {list(SIZES)}; got {arm!r}, {budget!r}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     data = _places.places(SIZES[budget], seed)
     model = train_hu(data, SIZES[budget], arm=arm, seed=seed, device=device)
     test, other = data.test, wrong_partners(data.test.label, seed=seed)

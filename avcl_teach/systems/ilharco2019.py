@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from avcl_teach.comparison.captioned_pairs import Captioned, captioned_pairs
 from avcl_teach.metrics import chance_recall, recall_at_k
 from avcl_teach.objectives import margin_schedule, masked_margin_softmax, triplet_semi_hard
+from avcl_teach.systems import merkx2019
 from avcl_teach.systems.merkx2019 import evaluate
 from avcl_teach.table1 import Claim, Outcome, System
 from avcl_teach.training import fit
@@ -29,12 +30,11 @@ ABOUT = System(
     lesson="30",
     task="speech to image",
     metric="R@10",
-    protocol="200 unseen pictures x 5 captions by unseen speakers: caption to picture over 200, picture to "
-    "caption over 1,000 with the best of 5; mean of both",
-    chance="10/200 one way, 1 - C(995, 10)/C(1000, 10) the other; their mean",
-    ceiling="an oracle that knows which captions are true of which pictures",
-    labels_used="none (pictures come through a frozen reader trained on labels)",
-    paired="a spoken caption and its picture",
+    protocol=merkx2019.ABOUT.protocol,
+    chance=merkx2019.ABOUT.chance,
+    ceiling=merkx2019.ABOUT.ceiling,
+    labels_used=merkx2019.ABOUT.labels_used,
+    paired=merkx2019.ABOUT.paired,
     survey_row="Ilharco 2019, MMS/T, AV, 52.65",
     correction="52.65 is the mean of 49.5 (audio to image) and 55.8 (image to audio); T is the baseline",
     kept="masking of known positives, dot products, the margin's schedule",
@@ -130,8 +130,7 @@ def train(
 
 def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ARMS or budget not in SIZES:
-        raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")
+    ABOUT.check(arm, budget, SIZES)
     size = dict(SIZES[budget])
     steps = size.pop("steps")
     data = captioned_pairs(**size, per_image=TAKES, seed=seed).to(device)

@@ -165,10 +165,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train one arm and judge it on players never met. Errors: ValueError for arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     sizes = SIZES[budget]
     clips = ear_scenes(sizes["n_train"], "train", seed=seed)
     test = ear_scenes(sizes["n_test"], "test", seed=seed).to(device)

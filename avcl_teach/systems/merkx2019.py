@@ -166,8 +166,7 @@ def evaluate(
 
 def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ARMS or budget not in SIZES:
-        raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")
+    ABOUT.check(arm, budget, SIZES)
     size = dict(SIZES[budget])
     cycles, steps = size.pop("cycles"), size.pop("steps")
     data = captioned_pairs(**size, seed=seed).to(device)

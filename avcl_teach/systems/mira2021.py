@@ -63,8 +63,7 @@ def run(
 
     ``extra``: "naturalness" is minus the Fréchet distance of spectra at single moments.
     """
-    if arm not in ARMS or budget not in SIZES:
-        raise ValueError(f"expected an arm of {ARMS} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}")
+    ABOUT.check(arm, budget, SIZES)
     size = SIZES[budget]
     recogniser, ear = stored_listeners()
     train, test = talk("train", size["n_train"], seed=seed), talk("test", size["n_test"], seed=seed)

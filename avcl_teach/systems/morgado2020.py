@@ -197,10 +197,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train one arm, fit the probe, judge on players never met. Errors: ValueError for arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms} and a budget of {tuple(SIZES)}, got {arm!r}, {budget!r}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     sizes = SIZES[budget]
     clips, test = (around(sizes[f"n_{s}"], s, seed=seed).to(device) for s in ("train", "test"))
     model = train(clips, seed=seed, arm=arm, steps=sizes["steps"], batch=sizes["batch"], device=device)

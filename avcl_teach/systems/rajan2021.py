@@ -120,10 +120,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and evaluate one arm. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms} and a budget of {tuple(SIZES)}, got {arm}, {budget}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     size = SIZES[budget]
     data = felt_clips(size["n_train"], size["n_test"], n_val=size["n_test"] // 2, seed=seed)
     net = fit(data, seed=seed, arm=arm, steps=size["steps"], device=device)

@@ -38,7 +38,7 @@ ABOUT = System(
     lesson="33",
     task="event localization in time",
     metric="segment accuracy",
-    protocol="every quarter second of clips of unmet individuals: one of 8 classes, or none",
+    protocol=_events.PROTOCOL,
     chance=_events.CHANCE,
     ceiling=_events.CEILING,
     labels_used="a class or none for every segment (weak: classes of the clip; unsupervised: none, but the "
@@ -138,7 +138,8 @@ def train(
     seed: int, *, arm: str = "paper", budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> tuple[nn.Module, Events]:
     """Train one arm and return it with its data."""
-    sizes = _events.pick(SIZES, budget, arm, ABOUT.arms)
+    ABOUT.check(arm, budget, SIZES)
+    sizes = SIZES[budget]
     data = _events.load(seed, sizes)
     torch.manual_seed(seed)
     net = FusedLocalizer(data.n_classes) if arm in ("paper", "weak") else Matcher()

@@ -114,7 +114,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Pretrain and judge one arm. Errors: ValueError for an arm or budget that is not there."""
-    shared.check_choice(arm, ABOUT.arms, budget, SIZES)
+    ABOUT.check(arm, budget, SIZES)
     sizes = dict(SIZES[budget])
     data = concert_steps(sizes.pop("n_train"), sizes.pop("n_test"), seed=seed)
     train, val, test = (shared.on(cut, device) for cut in (data.train, data.val, data.test))

@@ -167,10 +167,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and evaluate one arm. Errors: ValueError for an unknown arm or budget."""
-    if arm not in ABOUT.arms or budget not in SIZES:
-        raise ValueError(
-            f"expected an arm of {ABOUT.arms} and a budget of {tuple(SIZES)}, got {arm}, {budget}"
-        )
+    ABOUT.check(arm, budget, SIZES)
     size = SIZES[budget]
     data = plain_clips(size, seed)
     test, labelled = data.test, labelled_rows(data.train.n_clips, size["n_labelled"], seed=seed)

@@ -15,7 +15,7 @@ from torch import nn
 
 from avcl_teach.comparison.pairs import Split, world_pairs
 from avcl_teach.objectives import cluster_cca, cluster_deep_cca
-from avcl_teach.systems._classes import CEILING, CHANCE, check_choice, class_outcome, on
+from avcl_teach.systems._classes import CEILING, CHANCE, class_outcome, on
 from avcl_teach.table1 import Claim, Outcome, System
 
 ABOUT = System(
@@ -95,8 +95,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an arm or budget that is not there."""
-    check_choice("an arm", arm, ABOUT.arms)
-    check_choice("a budget", budget, tuple(SIZES))
+    ABOUT.check(arm, budget, SIZES)
     sizes = dict(SIZES[budget])
     pairs = world_pairs(sizes.pop("n_train"), sizes.pop("n_test"), seed=seed)
     return retrieve(on(pairs.train, device), on(pairs.test, device), arm=arm, seed=seed, **sizes)

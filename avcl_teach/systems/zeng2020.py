@@ -16,7 +16,7 @@ from avcl_teach.comparison.pairs import Split
 from avcl_teach.objectives import cluster_cca, fit_cca, tnn_c_cca
 from avcl_teach.objectives.cca import CCA
 from avcl_teach.objectives.cluster_triplets import bounded_head
-from avcl_teach.systems._classes import CEILING, CHANCE, check_choice, class_outcome, mean_outcome, on
+from avcl_teach.systems._classes import CEILING, CHANCE, class_outcome, mean_outcome, on
 from avcl_teach.table1 import Claim, Outcome, System
 
 ABOUT = System(
@@ -101,8 +101,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm on every fold. Errors: ValueError for an arm or budget that is not there."""
-    check_choice("an arm", arm, ABOUT.arms)
-    check_choice("a budget", budget, tuple(SIZES))
+    ABOUT.check(arm, budget, SIZES)
     sizes = dict(SIZES[budget])
     folds = world_folds(sizes.pop("n_clips"), seed=seed, n_folds=sizes.pop("n_folds"))
     return mean_outcome(

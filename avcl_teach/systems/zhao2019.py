@@ -134,7 +134,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an unknown arm or budget."""
-    base.check(ABOUT, SIZES, arm, budget)
+    ABOUT.check(arm, budget, SIZES)
     return evaluate(train(seed, arm, SIZES[budget], device)[0], SIZES[budget], device)
 
 

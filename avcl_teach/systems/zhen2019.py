@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from avcl_teach.comparison.pairs import Split, world_pairs
 from avcl_teach.objectives import label_regression, pair_distance, pairwise_likelihood
-from avcl_teach.systems._classes import CEILING, CHANCE, check_choice, class_outcome, on
+from avcl_teach.systems._classes import CEILING, CHANCE, class_outcome, on
 from avcl_teach.table1 import Claim, Outcome, System
 
 # arm -> weights of J1, J2, J3, and whether the layer into the common space is shared
@@ -112,8 +112,7 @@ def run(
     seed: int, *, arm: str = ABOUT.arms[0], budget: str = "cpu", device: str | torch.device = "cpu"
 ) -> Outcome:
     """Train and judge one arm. Errors: ValueError for an arm or budget that is not there."""
-    check_choice("an arm", arm, ABOUT.arms)
-    check_choice("a budget", budget, tuple(SIZES))
+    ABOUT.check(arm, budget, SIZES)
     sizes = SIZES[budget]
     pairs = world_pairs(sizes["n_train"], sizes["n_test"], seed=seed)
     train, test = on(pairs.train, device), on(pairs.test, device)

@@ -1,5 +1,6 @@
 """What every system of Table 1 declares about itself, and what a run of it returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MARKS = ("verified", "from memory", "reconstruction")
@@ -59,6 +60,12 @@ class System:
             for arm in (claim.better, claim.worse):
                 if arm not in self.arms:
                     raise ValueError(f"expected an arm of {self.arms} in the claim, got {arm!r}")
+
+    def check(self, arm: str, budget: str, sizes: Mapping[str, object]) -> None:
+        """Refuse an arm or a budget that is not there. Errors: ValueError."""
+        for what, got, there in (("an arm", arm, self.arms), ("a budget", budget, tuple(sizes))):
+            if got not in there:
+                raise ValueError(f"expected {what} of {there}, got {got!r}")
 
 
 @dataclass(frozen=True)
