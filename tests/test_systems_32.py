@@ -38,7 +38,7 @@ def test_arms_differ_and_unknown_ones_are_refused(name):
     assert outcome(name, module.ABOUT.claims[0].worse) != outcome(name)
     with pytest.raises(ValueError, match="expected an arm"):
         module.run(0, arm="none such", budget="quick")
-    with pytest.raises(ValueError, match="expected an arm"):
+    with pytest.raises(ValueError, match="expected a budget"):
         module.run(0, budget="none such")
 
 

@@ -82,17 +82,18 @@ def test_iou_by_hand():
 
 
 def test_the_command_audits_every_layout(monkeypatch):
-    """The three audits have tests of their own; here only that all are in the report and any can break it."""
-    from avcl_teach.world import emotion_probes, long_audit
+    """The audits have tests of their own; here only that all are in the report and any can break it."""
+    from avcl_teach.world import emotion_probes, long_audit, variants
     from avcl_teach.world import shortcuts as base
 
     one = {"percent": 25.0, "low": 0, "high": 30, "chance": 25.0, "passed": True}
     monkeypatch.setattr(base, "run_audit", lambda **_: {"passed": True, "checks": [{"name": "a", **one}]})
     monkeypatch.setattr(long_audit, "audit_long", lambda: {"b": {k: one[k] for k in one if k != "low"}})
+    monkeypatch.setattr(variants, "audit_variants", lambda: [{"name": "v: d", **one}])
     for passed in (True, False):  # and a second call works like the first
         monkeypatch.setattr(
             emotion_probes, "checks", lambda passed=passed: [{"name": "c", **one, "passed": passed}]
         )
         report = world.audit()
-        assert [check["name"] for check in report["checks"]] == ["a", "long: b", "c"]
+        assert [check["name"] for check in report["checks"]] == ["a", "long: b", "c", "v: d"]
         assert report["passed"] is passed and all("low" in check for check in report["checks"])

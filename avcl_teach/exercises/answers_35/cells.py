@@ -102,6 +102,24 @@ def softmax_over_sources(logits, S, x):
     return (-(logits.log_softmax(0) * M).sum(0) * w).sum() / (w.sum() * len(S))
 
 
+def softmax_with_one_weight_a_cell(logits, S, x):
+    return softmax_over_sources(logits, S, x) * len(S)
+
+
+def softmax_of_the_first(logits, S, x):
+    w = x.log1p().clamp(1e-3, 10)
+    return (w * F.cross_entropy(logits[None], S.argmax(0)[None], reduction="none")[0]).sum() / w.sum()
+
+
+def nobody_wins_a_tie(logits, S, x):
+    alone = (S.amax(0) == S).sum(0) == 1
+    return _priced(logits, ((S.amax(0) == S) & alone).to(S.dtype), x)
+
+
+def louder_than_the_mean(logits, S, x):
+    return _priced(logits, (S.mean(0) <= S).to(S.dtype), x)
+
+
 def _priced(logits, M, x, w=None):
     w = (x.log1p().clamp(1e-3, 10) if w is None else w).expand_as(M)
     return (w * F.binary_cross_entropy_with_logits(logits, M, reduction="none")).sum() / w.sum()
@@ -135,6 +153,20 @@ CELLS = Exercise(
         Mistake(
             weights_of_one_source_below,
             "How many cells does the numerator hold, and how many weights are in your denominator?",
+        ),
+        Mistake(
+            softmax_with_one_weight_a_cell,
+            "With a softmax the sources compete for a cell. Is each cell of each source a question of its own?",
+        ),
+        Mistake(
+            softmax_of_the_first,
+            "A class a cell allows one winner. What does the formula ask of each source, and of a tie?",
+        ),
+        Mistake(
+            nobody_wins_a_tie, "What does yours give two sources that are equally loud? See the formula."
+        ),
+        Mistake(
+            louder_than_the_mean, "Of three sources, how many can lie above their mean? How many may win?"
         ),
         Mistake(
             first_of_those_that_tie,

@@ -115,6 +115,20 @@ def best_order(y, s):
     return every.amax(1).mean()
 
 
+def middle_clip(y, s):
+    there = s.square().sum(1) > 0
+    y, s = y[there], s[there]
+    target = ((y * s).sum(1) / s.square().sum(1))[:, None] * s
+    return (10 * torch.log10(target.square().sum(1) / (y - target).square().sum(1))).median()
+
+
+def never_upside_down(y, s):
+    there = s.square().sum(1) > 0
+    y, s = y[there], s[there]
+    target = ((y * s).sum(1).abs() / s.square().sum(1))[:, None] * s
+    return (10 * torch.log10(target.square().sum(1) / (y - target).square().sum(1))).mean()
+
+
 def _ratio(y, s, *, square):
     target = ((y * s).sum(1) / s.square().sum(1))[:, None] * s
     a, b = (z.square() if square else z.abs() for z in (target, y - target))
@@ -153,6 +167,10 @@ FIGURES = Exercise(
         ),
         Mistake(one_scale_for_all, "Every clip has a gain of its own. How many gains does yours fit?"),
         Mistake(amplitudes, "Energy is a sum of squares. Of what is your sum?"),
+        Mistake(middle_clip, "Which average is asked for? What does yours do with one clip that fails?"),
+        Mistake(
+            never_upside_down, "Turn an estimate upside down: the best gain is below 0 then. What is yours?"
+        ),
         Mistake(best_order, "The picture says who is who. Does yours look for whom the estimate fits best?"),
     ),
     alternatives=(by_angle,),
