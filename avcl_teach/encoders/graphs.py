@@ -61,26 +61,26 @@ class BodyEncoder(nn.Module):
     r"""Read a moving body: graph convolutions, then the joints side by side as one vector a moment.
 
     Joints come relative to one of them (the hip), with how far each has moved since the frame before, so that
-    where the camera stands does not matter. Shapes: [clip, time, joint, 2] -> [clip, time / 2, dim].
+    where the camera stands does not matter. Shapes: [clip, time, joint, 2] -> [clip, time / stride, dim].
     Errors: ValueError for other joints. Source: after the pose encoder of Foley Music (Gan et al. 2020),
     which has 10 layers and 65 joints. Lesson: 38.
     """
 
     def __init__(
         self, n_joints: int, edges: Sequence[tuple[int, int]], *, centre: int, width: int = 32, dim: int = 64,
-        n_layers: int = 3,
+        n_layers: int = 3, stride: int = 2,
     ) -> None:  # fmt: skip
         super().__init__()
         A = adjacency(n_joints, edges)
         self.centre = centre
         self.layers = nn.Sequential(
-            *(GraphConvolution(4 if k == 0 else width, width, A, stride=2 if k == n_layers - 1 else 1)
+            *(GraphConvolution(4 if k == 0 else width, width, A, stride=stride if k == n_layers - 1 else 1)
               for k in range(n_layers))
         )  # fmt: skip
         self.join = nn.Linear(n_joints * width, dim)
 
     def forward(self, x: Float[Tensor, "clip time joint 2"]) -> Float[Tensor, "clip steps dim"]:
-        """Return one vector a moment, at half the frame rate."""
+        """Return one vector a moment, `stride` frames apart."""
         seen = x - x[:, :, self.centre : self.centre + 1]
         moved = torch.cat([torch.zeros_like(seen[:, :1]), seen.diff(dim=1)], 1)
         return self.join(self.layers(torch.cat([seen, 10 * moved], -1)).flatten(2))

@@ -12,7 +12,9 @@ class NoteEvents:
     """Hold a vocabulary: n_degrees on, n_degrees off, waits of 1 ... n_waits units, n_levels of loudness.
 
     Then start, stop and padding. A performance is its events in time: waits add up until something happens; a
-    level holds until the next; notes end by their own off. Errors: ValueError for an empty vocabulary.
+    level holds until the next; notes end by their own off. With `offs` False nothing ends a note (a struck
+    bar dies away by itself): it is read as 0.9 of the time to the next one, half a second at most. With
+    n_levels 0 loudness is not written, and read as 0.7. Errors: ValueError for an empty vocabulary.
     Source: the events of Foley Music (Gan et al. 2020) and Performance RNN (Oore et al. 2018), there 88 keys,
     32 waits that grow by 15 %, and 32 levels. Lesson: 38.
 
@@ -25,13 +27,14 @@ class NoteEvents:
     n_waits: int = 16
     n_levels: int = 3
     unit_s: float = 0.05
+    offs: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.n_degrees, self.n_waits, self.n_levels) < 1 or not self.unit_s > 0:
+        if min(self.n_degrees, self.n_waits, self.n_levels + 1) < 1 or not self.unit_s > 0:
             raise ValueError(f"expected at least one of each event and a unit above 0, got {self}")
 
     def __len__(self) -> int:
-        return 2 * self.n_degrees + self.n_waits + self.n_levels + 3
+        return self.pad + 1
 
     def off(self, degree: int) -> int:
         """Return the event that ends a degree; the one that begins it is the degree itself."""
@@ -39,11 +42,11 @@ class NoteEvents:
 
     def wait(self, units: int) -> int:
         """Return the event that waits for some units, 1 ... n_waits."""
-        return 2 * self.n_degrees + units - 1
+        return (1 + self.offs) * self.n_degrees + units - 1
 
     def level(self, k: int) -> int:
         """Return the event that sets the loudness of what follows."""
-        return 2 * self.n_degrees + self.n_waits + k
+        return self.wait(self.n_waits + 1) + k
 
     @property
     def start(self) -> int:
@@ -105,14 +108,14 @@ class NoteEvents:
                 )
             at, k = round(onset / self.unit_s), min(int(velocity * self.n_levels), self.n_levels - 1)
             end = max(at + 1, round((onset + duration) / self.unit_s))
-            happenings += [(at, 1, d, k), (end, 0, d, k)]
+            happenings += [(at, 1, d, k), (end, 0, d, k)][: 1 + self.offs]
         events, now, loud = [], 0, None
         for at, is_on, d, k in sorted(happenings):  # what ends at a moment goes before what begins
             while at > now:
                 step = min(at - now, self.n_waits)
                 events.append(self.wait(step))
                 now += step
-            if is_on and k != loud:
+            if is_on and k != loud and self.n_levels:
                 events.append(self.level(k))
                 loud = k
             events.append(d if is_on else self.off(d))
@@ -137,7 +140,7 @@ class NoteEvents:
 
         def end(d: int, units: int) -> None:
             began, k = running.pop(d)
-            velocity = (k + 0.5) / self.n_levels
+            velocity = (k + 0.5) / self.n_levels if self.n_levels else 0.7
             notes.append((began * self.unit_s, (units - began) * self.unit_s, float(d), velocity))
 
         for event in line:
@@ -147,7 +150,7 @@ class NoteEvents:
                 if event in running:
                     end(event, max(now, running[event][0] + 1))
                 running[event] = (now, loud)
-            elif event < 2 * self.n_degrees:
+            elif event < self.wait(1):
                 if event - self.n_degrees in running:
                     end(event - self.n_degrees, max(now, running[event - self.n_degrees][0] + 1))
             elif event < self.level(0):
@@ -156,4 +159,11 @@ class NoteEvents:
                 loud = event - self.level(0)
         for d in list(running):
             end(d, running[d][0] + round(0.5 / self.unit_s))
-        return notes
+        return notes if self.offs else _let_ring(notes)
+
+
+def _let_ring(notes: list[tuple[float, float, float, float]]) -> list[tuple[float, float, float, float]]:
+    """Let each note last 0.9 of the time to the next one, half a second at most."""
+    onsets = sorted({note[0] for note in notes})
+    gap = {a: b - a for a, b in zip(onsets, onsets[1:], strict=False)}
+    return [(at, min(0.9 * gap.get(at, 1.0), 0.5), degree, loud) for at, _, degree, loud in notes]

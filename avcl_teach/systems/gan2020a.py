@@ -16,16 +16,17 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from avcl_teach.encoders.clocked import ClockedBlock
 from avcl_teach.encoders.graphs import BodyEncoder
 from avcl_teach.encoders.positions import rotary, sinusoidal_positions
-from avcl_teach.encoders.transformers import TransformerDecoder
 from avcl_teach.features.note_events import NoteEvents
 from avcl_teach.metrics.generation import fit_bins, ndb
 from avcl_teach.metrics.onsets_found import performance_scores
 from avcl_teach.table1.declare import Claim, Outcome, System
 from avcl_teach.world.variants.performers import ARM, EDGES, JOINTS, Performances, perform, play
 
-EVENTS, LONGEST, D, HIP = NoteEvents(), 72, 64, JOINTS.index("hip")
+EVENTS, D, HIP = NoteEvents(offs=False, n_levels=0), 64, JOINTS.index("hip")
+LONGEST = 48
 ABOUT = System(
     name="gan2020a",
     paper="Gan, Huang, Chen, Tenenbaum and Torralba 2020",
@@ -62,31 +63,28 @@ class FoleyMusic(nn.Module):
 
     def __init__(self, *, graph: bool = True) -> None:
         super().__init__()
-        self.body = BodyEncoder(len(JOINTS), EDGES if graph else (), centre=HIP, dim=D)
+        edges = EDGES if graph else ()
+        self.body = BodyEncoder(len(JOINTS), edges, centre=HIP, dim=D, stride=1)
         self.embed = nn.Embedding(len(EVENTS), D)
-        nn.init.normal_(self.embed.weight, std=D**-0.5)
-        self.decoder = TransformerDecoder(D, 4, 2)
-        self.to_events = nn.Linear(D, len(EVENTS))
-
-    def see(self, joints: Float[Tensor, "clip time joint 2"]) -> Float[Tensor, "clip step 64"]:
-        """Return the memory: one vector a tenth of a second, with its place in time."""
-        m = self.body(joints)
-        return m + sinusoidal_positions(m.shape[1], D).to(m)
+        self.layers = nn.ModuleList(ClockedBlock(D, 4, hidden=2 * D) for _ in range(2))
+        self.to_events = nn.Sequential(nn.LayerNorm(D), nn.Linear(D, len(EVENTS)))
 
     def decode(self, events: Int[Tensor, "clip position"], memory: Tensor) -> Tensor:
         """Return logits of the next event at every position."""
-        now = EVENTS.elapsed(events).clamp(max=2 * memory.shape[1] - 1) // 2
-        x = math.sqrt(D) * self.embed(events) + sinusoidal_positions(memory.shape[1], D).to(memory)[now]
-        return self.to_events(self.decoder(x, memory, rotate=rotary))
+        now = EVENTS.elapsed(events).clamp(max=memory.shape[1])
+        x = self.embed(events) + sinusoidal_positions(memory.shape[1] + 1, D).to(memory)[now]
+        for layer in self.layers:
+            x = layer(x, memory, now, rotate=rotary)
+        return self.to_events(x)
 
     def forward(self, joints: Tensor, events: Int[Tensor, "clip position"]) -> Tensor:
         """Return logits of the next event, given the true past."""
-        return self.decode(events, self.see(joints))
+        return self.decode(events, self.body(joints))
 
     @torch.no_grad()
     def write(self, joints: Float[Tensor, "clip time joint 2"]) -> Int[Tensor, "clip position"]:
         """Write the likeliest event, read it, write the next, until all have stopped."""
-        memory = self.see(joints)
+        memory = self.body(joints)
         events = torch.full((len(joints), 1), EVENTS.start, device=joints.device)
         done = torch.zeros(len(joints), dtype=torch.bool, device=joints.device)
         for _ in range(LONGEST):
