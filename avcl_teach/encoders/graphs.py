@@ -43,18 +43,18 @@ class GraphConvolution(nn.Module):
         self.register_buffer("A", A)
         self.importance = nn.Parameter(torch.ones_like(A))
         self.mix = nn.Linear(n_in, n_out)
-        self.along = nn.Conv1d(n_out, n_out, kernel, stride, kernel // 2)
-        self.shortcut = nn.Conv1d(n_in, n_out, 1, stride)
+        self.along = nn.Conv2d(n_out, n_out, (kernel, 1), (stride, 1), (kernel // 2, 0))
+        self.shortcut = nn.Linear(n_in, n_out)
+        self.stride = stride
         self.norm = nn.LayerNorm(n_out)
 
     def forward(self, H: Float[Tensor, "clip time node n_in"]) -> Float[Tensor, "clip steps node n_out"]:
         """Return the features of every joint."""
         if H.shape[2] != len(self.A):
             raise ValueError(f"expected {len(self.A)} nodes, got {H.shape[2]}")
-        n, _, k, _ = H.shape
-        mixed = torch.einsum("ij,ntjd->nitd", self.A * self.importance, self.mix(H))
-        y = self.along(mixed.flatten(0, 1).mT) + self.shortcut(H.transpose(1, 2).flatten(0, 1).mT)
-        return torch.relu(self.norm(y.mT)).unflatten(0, (n, k)).transpose(1, 2)
+        mixed = (self.A * self.importance) @ self.mix(H)
+        y = self.along(mixed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # channels last: nothing is copied
+        return torch.relu(self.norm(y + self.shortcut(H[:, :: self.stride])))
 
 
 class BodyEncoder(nn.Module):
