@@ -55,12 +55,13 @@ class PictureJudge(nn.Module):
 
 
 def learn_code(
-    x_a: Float[Tensor, "clip 1 32 32"], *, steps: int = 400, seed: int = 0, device: torch.device | str = "cpu"
-) -> SoundReader:
+    x_a: Float[Tensor, "clip 1 32 32"], *, steps: int = 400, seed: int = 0, dim: int = DIM_CODE,
+    device: torch.device | str = "cpu",
+) -> SoundReader:  # fmt: skip
     """Learn the code of sounds by squared error alone: no picture and no label takes part. Lesson: 15."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, reader = sound_auto_encoder(DIM_CODE), SoundReader()
+        model, reader = sound_auto_encoder(dim), SoundReader(dim)
     how = {"batch_size": 64, "lr": 2e-3, "seed": seed, "progress": False, "device": device}
     fit(model, lambda m, batch: F.mse_loss(m(batch[0])[1], batch[0]), x_a, steps=steps, **how)
     reader.encoder.load_state_dict(model.encoder.state_dict())
