@@ -1,0 +1,1 @@
+"""Specs of the exercises of lesson 38, one module each."""
