@@ -29,8 +29,8 @@ class ClockedAttention(nn.Module):
         self.n_heads, self.reach = n_heads, reach
         self.q, self.kv, self.out = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
         distance = torch.arange(-reach, reach + 1)
-        self.r_k = nn.Parameter(0.1 * torch.randn(n_heads, len(distance), dim // n_heads))
-        self.r_v = nn.Parameter(0.1 * torch.randn(n_heads, len(distance), dim // n_heads))
+        self.r_k = nn.Parameter(0.25 * torch.randn(n_heads, len(distance), dim // n_heads))
+        self.r_v = nn.Parameter(0.5 * torch.randn(n_heads, len(distance), dim // n_heads))
         self.bias = nn.Parameter(-slope * distance.abs().float().repeat(n_heads, 1))
 
     def attention_weights(
