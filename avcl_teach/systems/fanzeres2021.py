@@ -62,7 +62,9 @@ SIZES = {
 Pictures = Float[Tensor, "n channel 32 32"]
 
 
-def learn_judges(split: GlimpseSplit, n_classes: int, *, steps: int, seed: int = 0, device="cpu") -> YesNoJudges:
+def learn_judges(
+    split: GlimpseSplit, n_classes: int, *, steps: int, seed: int = 0, device="cpu"
+) -> YesNoJudges:
     """Learn to say yes to real pictures of one class, and no to other classes and to spoilt pictures."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -158,9 +160,7 @@ def train(
 
 
 @torch.no_grad()
-def measure(
-    G: nn.Module, reader: Callable, judges: YesNoJudges, data: Glimpses, *, seed: int = 0
-) -> Outcome:
+def measure(G: nn.Module, reader: Callable, judges: YesNoJudges, data: Glimpses, *, seed: int = 0) -> Outcome:
     """Judge what is drawn from test sounds, from sounds of another class, and the real pictures."""
     test, device = data.test, next(judges.parameters()).device
     y, code = test.labels, reader(test.x_a.to(device))
