@@ -16,16 +16,28 @@ def told_class_map(train: Split, test: Split, *, ridge: float = 0.3) -> float:
     retrieval loses both: a ceiling for linear readers of these features, and above all that reads both sides
     alike. Errors: ValueError for ridge <= 0. Lesson: 30.
     """
+    scores = [
+        mean_average_precision(M, test.labels, test.labels)
+        for S in told_class_similarities(train, test, ridge=ridge)
+        for M in (S, S.T)
+    ]
+    return float(torch.stack(scores).mean())
+
+
+def told_class_similarities(train: Split, test: Split, *, ridge: float = 0.3) -> list[Tensor]:
+    """Compare the test rows of each side, read linearly, with the told classes of the other: two [n, n].
+
+    Errors: ValueError for ridge <= 0. Lessons: 30, 36.
+    """
     if not ridge > 0:
         raise ValueError(f"expected ridge > 0, got {ridge}")
     n_classes = int(torch.cat([train.labels, test.labels]).max()) + 1
     Y = F.one_hot(train.labels, n_classes).double()
     told = F.normalize(F.one_hot(test.labels, n_classes).double() - Y.mean(0))
-    scores = []
-    for X, Q in ((train.x_a, test.x_a), (train.x_v, test.x_v)):
-        S = (F.normalize(_read(X.double(), Y - Y.mean(0), Q.double(), ridge)) @ told.T).float()
-        scores += [mean_average_precision(M, test.labels, test.labels) for M in (S, S.T)]
-    return float(torch.stack(scores).mean())
+    sides = ((train.x_a, test.x_a), (train.x_v, test.x_v))
+    return [
+        (F.normalize(_read(X.double(), Y - Y.mean(0), Q.double(), ridge)) @ told.T).float() for X, Q in sides
+    ]
 
 
 def _read(X: Tensor, Y: Tensor, Q: Tensor, ridge: float) -> Tensor:

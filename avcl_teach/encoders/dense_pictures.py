@@ -13,7 +13,7 @@ SIDE = 2  # of the map that a code becomes, and where D hears it
 class DenseBlock(nn.Module):
     """Convolve three times, each time everything found so far: x_k = f_k([x_0; ...; x_(k-1)]).
 
-    Then the side doubles. A late layer reads early maps directly, so that little of a code is lost on the way.
+    Then the side doubles. A late layer reads early maps directly, so that little of a code is lost.
     Shapes: [batch, n_in, side, side] -> [batch, n_out, 2 side, 2 side].
     Source: Huang et al. 2017; in a generator Fanzeres and Nadeu 2021. Lesson: 36.
     """
@@ -22,7 +22,7 @@ class DenseBlock(nn.Module):
         super().__init__()
         widths = [n_in, n_in + growth, n_in + 2 * growth]
         self.layers = nn.ModuleList(nn.Conv2d(n, growth, 3, padding=1) for n in widths)
-        self.norms = nn.ModuleList(nn.GroupNorm(4, growth) for _ in widths)
+        self.norms = nn.ModuleList(nn.GroupNorm(2, growth) for _ in widths)
         self.up = nn.ConvTranspose2d(n_in + 3 * growth, n_out, 4, stride=2, padding=1)
 
     def forward(self, x: Float[Tensor, "batch n_in side side"]) -> Float[Tensor, "batch n_out twice twice"]:
@@ -35,26 +35,29 @@ class DenseBlock(nn.Module):
 class DenseGenerator(nn.Module):
     """Draw a picture from the code of a sound: no label, no noise.
 
-    The code is a map of dim / 4 channels and side 2; four dense blocks take it to side 32.
-    Shapes: code [batch, dim_code] -> [batch, channel, 32, 32] in [0, 1]. Errors: ValueError for a width that
-    is not a multiple of 4, or another one. Source: Fanzeres and Nadeu 2021 (checked against the released
-    models: six blocks up to 96 x 96; made small here). Lesson: 36.
+    The code is a map of dim / 4 channels and side 2; a first layer takes it to side 4, three dense blocks to
+    side 32. Shapes: code [batch, dim_code] -> [batch, channel, 32, 32] in [0, 1]. Errors: ValueError for a
+    width that is not a multiple of 4, or another one. Source: Fanzeres and Nadeu 2021 (checked against the
+    released models: six blocks up to 96 x 96; made small here). Lesson: 36.
     """
 
-    def __init__(self, dim_code: int, *, n_channels: int = 1, width: int = 32):
+    def __init__(self, dim_code: int, *, n_channels: int = 1, width: int = 16):
         super().__init__()
         if dim_code < 4 or dim_code % 4:
             raise ValueError(f"expected a code of a multiple of 4 numbers, got {dim_code}")
         self.dim_code = dim_code
-        self.start = nn.Conv2d(dim_code // 4, 2 * width, 1)
-        ins, outs = (2 * width, 2 * width, width, width), (2 * width, width, width, width // 2)
-        self.blocks = nn.Sequential(*(DenseBlock(*io) for io in zip(ins, outs, strict=True)))
-        self.last = nn.Conv2d(width // 2, n_channels, 3, padding=1)
+        widths = (4 * width, 3 * width, 2 * width, width)
+        self.start = nn.ConvTranspose2d(dim_code // 4, widths[0], 4, stride=2, padding=1)
+        self.blocks = nn.Sequential(
+            *(DenseBlock(*io, growth=width) for io in zip(widths, widths[1:], strict=False))
+        )
+        self.last = nn.Conv2d(width, n_channels, 3, padding=1)
 
     def forward(self, code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch channel 32 32"]:
         """Draw one picture for each code."""
         check_width("code", code, self.dim_code)
-        return torch.sigmoid(self.last(self.blocks(self.start(code.unflatten(1, (-1, SIDE, SIDE))))))
+        x = F.leaky_relu(self.start(code.unflatten(1, (-1, SIDE, SIDE))), SLOPE)
+        return torch.sigmoid(self.last(self.blocks(x)))
 
 
 class LateCodeDiscriminator(nn.Module):
@@ -65,7 +68,7 @@ class LateCodeDiscriminator(nn.Module):
     Source: Fanzeres and Nadeu 2021 (12 layers, dropout 0.5; four here). Lesson: 36.
     """
 
-    def __init__(self, dim_code: int, *, n_channels: int = 1, width: int = 24, dropout: float = 0.0):
+    def __init__(self, dim_code: int, *, n_channels: int = 1, width: int = 20, dropout: float = 0.0):
         super().__init__()
         self.dim_code = dim_code
         widths = (n_channels, width, 2 * width, 4 * width, 4 * width)

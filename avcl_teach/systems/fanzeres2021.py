@@ -95,7 +95,7 @@ def spoil(x: Pictures) -> Pictures:
 
 
 class MovingAverageGame:
-    """Hold both losses of the game; the generator also faces the running mean of D. Batch: (picture, code)."""
+    """Hold both losses; the generator also faces the running mean of D. A batch is (picture, code)."""
 
     def __init__(self, *, momentum: float = 0.9, r1: float = 0.5) -> None:
         self.momentum, self.r1 = momentum, r1
@@ -110,7 +110,8 @@ class MovingAverageGame:
             self.slow = copy.deepcopy(D).requires_grad_(False)
         momentum_update(D, self.slow, m=self.momentum)
         quarter = len(x) // 4
-        loss = discriminator_log_loss(D(x, e), D(fake, e))
+        h, told = D(x, e), D(x, e.roll(1, 0))
+        loss = discriminator_log_loss(h, torch.cat([D(fake, e), told]))
         return loss + self.r1 * r1_penalty(lambda x: D(x, e[:quarter]), x[:quarter])
 
     def generator(self, G: nn.Module, D: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
@@ -170,7 +171,7 @@ def measure(G: nn.Module, reader: Callable, judges: YesNoJudges, data: Glimpses,
     )
     return Outcome(
         own["all"], 1 / data.n_classes, wrong["all"], best["all"],
-        {"any": own["any"], "real, judged by another class": judged(judges, real[wrong_partners(y)], y)["all"],
+        {"any": own["any"], "real, of another class": judged(judges, real[wrong_partners(y)], y)["all"],
          "pixel distance": float(F.mse_loss(x, real))},
     )  # fmt: skip
 
