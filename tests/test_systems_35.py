@@ -173,7 +173,7 @@ def test_co_separation_sums_masks_by_video():
 def test_every_video_has_a_slot_for_others():
     model = gao2019.CoSeparator(width=4)
     v, owner = gao2019.slots(model, torch.rand(2, 3, 16, 64), torch.tensor([0, 0, 1]))
-    assert v.shape == (2, 5, gao2019.D) and owner.tolist() == [0, 0, 1, 0, 1]
+    assert v.shape == (2, 5, base.K) and owner.tolist() == [0, 0, 1, 0, 1]
     logits = model.named(torch.rand(2, 5, 64, 64))
     assert logits.shape == (2, 5, gao2019.OTHER + 1)
 
