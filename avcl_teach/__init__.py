@@ -1,6 +1,6 @@
 """Learn deep audio-visual correlation learning by building it."""
 
-import importlib
+from avcl_teach.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -10,27 +10,12 @@ _SUBMODULES = (
     "training", "video", "world",
 )  # fmt: skip
 _NAMES = {
-    "Clips": "avcl_teach.clips",
-    "start": "avcl_teach.budgets",
-    "Lesson": "avcl_teach.budgets",
-    "check": "avcl_teach.exercises",
-    "from_file": "avcl_teach.video",
+    "Clips": "clips",
+    "start": "budgets",
+    "Lesson": "budgets",
+    "check": "exercises",
+    "from_file": "video",
 }
 
 __all__ = ["__version__", *_SUBMODULES, *_NAMES]
-
-
-def __getattr__(name: str):
-    """Import a submodule, or one of the few names lifted to the top, when it is first used."""
-    if name in _SUBMODULES:
-        return importlib.import_module(f"avcl_teach.{name}")
-    if name in _NAMES:
-        value = getattr(importlib.import_module(_NAMES[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'avcl_teach' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the names that are there, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, {**dict.fromkeys(_SUBMODULES, ""), **_NAMES})

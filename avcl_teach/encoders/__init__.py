@@ -4,7 +4,7 @@ Masks are Bool, True where a query may look, as in `scaled_dot_product_attention
 `key_padding_mask` of `nn.MultiheadAttention`). Names load their module when they are first used.
 """
 
-import importlib
+from avcl_teach.lazy import lazy_names
 
 _HOME = {
     "AudioTower": "towers",
@@ -114,17 +114,4 @@ _HOME = {
 }
 
 __all__ = list(_HOME)
-
-
-def __getattr__(name: str):
-    """Import a name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'avcl_teach.encoders' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"avcl_teach.encoders.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the names that are there, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -7,8 +7,9 @@ stands for; the readable form that the lessons derive has the same name in its o
 names here still compute in float32.
 """
 
-import importlib
 import inspect
+
+from avcl_teach.lazy import lazy_names
 
 _HOME = {
     "CCA": "cca",
@@ -127,19 +128,13 @@ _HOME = {
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str):
-    """Import a name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'avcl_teach.objectives' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"avcl_teach.objectives.{_HOME[name]}"), name)
+def _precise(value: object) -> object:
+    """Let a loss of (a, v) run in full precision under autocast."""
     if inspect.isfunction(value) and list(inspect.signature(value).parameters)[:2] == ["a", "v"]:
         from avcl_teach.objectives.pairwise import in_full_precision
 
-        value = in_full_precision(value)
-    globals()[name] = value
+        return in_full_precision(value)
     return value
 
 
-def __dir__() -> list[str]:
-    """List the names that are there, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME, wrap=_precise)

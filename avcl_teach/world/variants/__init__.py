@@ -2,6 +2,8 @@
 
 import importlib
 
+from avcl_teach.lazy import lazy_names
+
 # name -> the module it lives in; a module is imported when one of its names is first used
 _HOME: dict[str, str] = {
     "load_views": "views",
@@ -53,20 +55,7 @@ AUDITS: dict[str, str] = {
 }
 
 __all__ = list(_HOME)
-
-
-def __getattr__(name: str):
-    """Import a name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'avcl_teach.world.variants' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"avcl_teach.world.variants.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the names that are there, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
 
 
 def audit_variants() -> list[dict]:
