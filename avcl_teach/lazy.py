@@ -14,7 +14,8 @@ def lazy_names(
     """Return a package's `__getattr__` and `__dir__`.
 
     `home[name]`: the submodule that holds the name, or "" where the name is a submodule itself · `wrap`: what
-    becomes of a value before it is kept. Errors, on use: AttributeError for a name that is not in `home`. Source: PEP 562.
+    becomes of a value before it is kept. Errors, on use: AttributeError for a name that is not in `home`.
+    Source: PEP 562.
     """
 
     def load(name: str) -> object:
