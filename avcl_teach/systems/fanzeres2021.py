@@ -53,9 +53,9 @@ ABOUT = System(
     arms=("paper", "code of 8", "pixels"),
 )
 SIZES = {
-    "quick": {"n_train": 64, "n_val": 64, "n_test": 32, "steps": 3, "code_steps": 5, "judge_steps": 5},
+    "quick": {"n_train": 64, "n_val": 16, "n_test": 64, "steps": 3, "code_steps": 5, "judge_steps": 5},
     "cpu": {"n_train": 1024, "n_val": 512, "n_test": 512, "steps": 700, "code_steps": 300,
-            "judge_steps": 300},
+            "judge_steps": 200},
     "gpu": {"n_train": 8192, "n_val": 1024, "n_test": 1024, "steps": 8000, "code_steps": 2000,
             "judge_steps": 1500},
 }  # fmt: skip
@@ -74,7 +74,7 @@ def learn_judges(
     def loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         x, y = batch
         x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
-        says = net(torch.cat([x, spoil(x)]))
+        says = net(torch.cat([x, spoil(x[::2])]))
         wanted = torch.zeros_like(says)
         wanted[: len(y)] = F.one_hot(y, n_classes).to(says)
         return F.binary_cross_entropy_with_logits(says, wanted, pos_weight=weight)
@@ -132,7 +132,7 @@ def learn_to_draw(
                      batch_size=32, lr=1e-3, seed=seed, device=device, progress=False)  # fmt: skip
         return G
     game = MovingAverageGame()
-    duel = fit_two(G, D, game.generator, game.discriminator, (x, code), steps=steps, batch_size=32,
+    duel = fit_two(G, D, game.generator, game.discriminator, (x, code), steps=steps, batch_size=24,
                    lr_generator=5e-4, lr_discriminator=1e-3, betas=(0.5, 0.9), average=0.99, seed=seed,
                    device=device)  # fmt: skip
     return duel.averaged
