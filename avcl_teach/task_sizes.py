@@ -86,7 +86,7 @@ TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_test": (48, 512, 1024),
         "warm": ((4, 3), (300, 200), (1500, 1000)),
         "steps": (2, 40, 700),
-        "detector_steps": (3, 150, 1000),
+        "detector_steps": (3, 120, 1000),
     },
     "35": {
         "n_pool": (64, 1536, 4096),

@@ -67,7 +67,8 @@ def test_four_versions_and_their_tables():
 def test_when_is_the_place_of_the_one_drum():
     data = concert_steps(128, 8, n_val=8).train
     x_a, x_v, y, when, players = patrick2020.windows(data)
-    assert x_a.shape[:2] == (128, 8) and torch.equal(y, data.y)
+    assert x_a.shape[:2] == (512, 8) and torch.equal(y[::4], data.y) and len(when) == 512
+    assert torch.equal(x_v[1], data.x_v[0, 8:16])
     for t, four in zip(when.tolist(), players.tolist(), strict=True):
         assert (t == -1) == (four.count(2) != 1) and (t == -1 or four[t] == 2)
 

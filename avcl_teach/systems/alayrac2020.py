@@ -23,7 +23,7 @@ from avcl_teach.objectives.pairwise import cosine_matrix
 from avcl_teach.systems import _self_supervised as shared
 from avcl_teach.table1 import Claim, Outcome, System
 
-N_CAPTIONS, N_WORDS, N_FILLERS, PER_CLASS = 5, 4, 24, 4
+N_CAPTIONS, N_WORDS, N_FILLERS, PER_CLASS = 5, 4, 24, 8
 ARMS = ("paper", "one caption", "average", "shared space", "plain view")
 ABOUT = System(
     name="alayrac2020",
