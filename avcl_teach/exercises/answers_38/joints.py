@@ -96,6 +96,18 @@ def multiplied_by_roots(H, edges):
     return (d[:, None] * A * d) @ H
 
 
+def added_to_itself(H, edges):
+    return H + mix_joints(H, edges)
+
+
+def mean_of_all(H, edges):
+    return H.mean(0, keepdim=True).expand_as(H)
+
+
+def softmax_of_links(H, edges):
+    return _linked(H, edges).softmax(1) @ H
+
+
 def chain(g):
     return torch.randn(3, 2, generator=g), torch.tensor([[0, 1], [1, 2]])
 
@@ -132,6 +144,9 @@ JOINTS = Exercise(
         Mistake(degrees_without_oneself, "A joint with one neighbour: how many does it hear, in all?"),
         Mistake(one_way, "The elbow hears the wrist. Does the wrist hear the elbow?"),
         Mistake(pairs_counted_twice, "List the same edge twice. Should two joints become closer by that?"),
+        Mistake(added_to_itself, "Oneself is in A + I already. How often does a joint hear itself in yours?"),
+        Mistake(mean_of_all, "Change a hand. Does the other hand notice after one step? Should it?"),
+        Mistake(softmax_of_links, "Two joints without an edge: how much does one hear of the other?"),
         Mistake(multiplied_by_roots, "The exponent is -1/2. Which way does it move busy joints?"),
     ),
     alternatives=(by_loop_over_edges, by_matrices),

@@ -67,6 +67,15 @@ def probability_alone(logits, events, pad):
     return 1 - p[events[:, 1:] != pad].mean()
 
 
+def logits_as_if_logarithms(logits, events, pad):
+    return F.nll_loss(logits[:, :-1].flatten(0, 1), events[:, 1:].flatten(), ignore_index=pad)
+
+
+def softmax_over_positions(logits, events, pad):
+    logp = logits[:, :-1].log_softmax(1)
+    return F.nll_loss(logp.flatten(0, 1), events[:, 1:].flatten(), ignore_index=pad)
+
+
 def pad_is_event_zero(logits, events, pad):
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), events[:, 1:].flatten(), ignore_index=0)
 
@@ -122,6 +131,8 @@ NEXT = Exercise(
         Mistake(padding_of_the_input, "The last true event is read, padding is next. Is that scored?"),
         Mistake(softmax_twice, "cross_entropy takes logits. What did you give it?"),
         Mistake(probability_alone, "What does an event with probability 0 cost in the formula?"),
+        Mistake(logits_as_if_logarithms, "Do your probabilities of all events add up to 1?"),
+        Mistake(softmax_over_positions, "Events compete with each other. What competes in your softmax?"),
         Mistake(pad_is_event_zero, "Which number is padding? It was handed to you."),
     ),
     alternatives=(by_hand,),

@@ -72,6 +72,23 @@ def late_ones_alone(found, true, tolerance):
     return _scores(len(pairs), found, true)
 
 
+def pairs_within_counted(found, true, tolerance):
+    return _scores(int(_near(found, true, tolerance).sum()), found, true)
+
+
+def found_near_any_counted(found, true, tolerance):
+    return _scores(int(_near(found, true, tolerance).any(1).sum()), found, true)
+
+
+def true_near_any_counted(found, true, tolerance):
+    return _scores(int(_near(found, true, tolerance).any(0).sum()), found, true)
+
+
+def root_of_the_product(found, true, tolerance):
+    P, R, _ = onset_scores(found, true, tolerance)
+    return P, R, (P * R) ** 0.5
+
+
 def half_the_tolerance(found, true, tolerance):
     return onset_scores(found, true, tolerance / 2)
 
@@ -156,6 +173,12 @@ ONSETS = Exercise(
             closest_pairs_first,
             "The closest pair is taken first. Can it take a partner away from one who has no other?",
         ),
+        Mistake(pairs_within_counted, "Two found near two true ones: four pairs. How many are matched?"),
+        Mistake(
+            found_near_any_counted, "Three found near one true onset. Is your recall above 1, or too high?"
+        ),
+        Mistake(true_near_any_counted, "One found between two true ones. Did it find both?"),
+        Mistake(root_of_the_product, "Precision 1 and recall 1/4: F1 is 0.4. What is yours?"),
         Mistake(place_by_place, "One note too many at the very beginning. Are all others wrong then?"),
         Mistake(late_ones_alone, "An onset is found a little too early. Does it count?"),
         Mistake(half_the_tolerance, "Is the tolerance to each side, or in all?"),

@@ -83,6 +83,37 @@ def sounds_in_the_step_of_its_off(events, n_degrees, n_steps):
     return _play(events, n_degrees, n_steps, tail=1)
 
 
+def struck_again_forgets(events, n_degrees, n_steps):
+    began, now, roll = {}, 0, torch.zeros(n_degrees, n_steps)
+    for event in events.tolist():
+        if event >= 2 * n_degrees:
+            now += event - 2 * n_degrees + 1
+        elif event < n_degrees:
+            began[event] = now
+        elif event - n_degrees in began:
+            roll[event - n_degrees, began.pop(event - n_degrees) : now] = 1
+    for d, at in began.items():
+        roll[d, at:] = 1
+    return roll
+
+
+def waits_begin_at_n(events, n_degrees, n_steps):
+    return roll_of(torch.where(events >= 2 * n_degrees, events - n_degrees, events), n_degrees, n_steps)
+
+
+def an_on_again_is_an_off(events, n_degrees, n_steps):
+    roll, sounding, now = torch.zeros(n_degrees, n_steps), set(), 0
+    for event in events.tolist():
+        if event < 2 * n_degrees:
+            sounding ^= {event % n_degrees}
+        else:
+            after = now + event - 2 * n_degrees + 1
+            roll[list(sounding), now:after] = 1
+            now = after
+    roll[list(sounding), now:] = 1
+    return roll
+
+
 def onsets_alone(events, n_degrees, n_steps):
     roll, now = torch.zeros(n_degrees, n_steps), 0
     for event in events.tolist():
@@ -124,6 +155,10 @@ def two_that_overlap(g):
     return torch.tensor([1, 9, 3, 10, 5, 8, 7]), n, 9
 
 
+def struck_again(g):
+    return torch.tensor([1, 8, 1, 7, 4, 6, 0, 7, 3]), 3, 9  # on 1, wait 3, on 1, wait 2, off 1, ...
+
+
 def never_ends(g):
     return torch.tensor([6 + 1, 2, 6 + 2, 0, 6, 3, 6 + 1]), 3, 12
 
@@ -154,7 +189,15 @@ ROLLS = Exercise(
     stars=2,
     minutes=10,
     reference=roll_of,
-    cases=(two_that_overlap, never_ends, off_without_on, cut_at_the_end, nothing_but_a_wait, random_events),
+    cases=(
+        two_that_overlap,
+        struck_again,
+        never_ends,
+        off_without_on,
+        cut_at_the_end,
+        nothing_but_a_wait,
+        random_events,
+    ),
     mistakes=(
         Mistake(waits_one_step_less, "How long does the event 2n wait?"),
         Mistake(hanging_notes_lost, "One event alone, an on. What should be heard?"),
@@ -168,6 +211,9 @@ ROLLS = Exercise(
         Mistake(
             sounds_in_the_step_of_its_off, "On, wait of one step, off: how many steps does the note last?"
         ),
+        Mistake(struck_again_forgets, "A degree begins, and begins again. Since when has it been sounding?"),
+        Mistake(waits_begin_at_n, "n degrees begin, n degrees end. Where do the waits start?"),
+        Mistake(an_on_again_is_an_off, "An on of a degree that sounds already: does it end it?"),
         Mistake(onsets_alone, "On, wait of five steps, off. In how many steps does it sound?"),
         Mistake(a_wait_is_the_time, "Two waits of three steps: what time is it after both?"),
         Mistake(one_step_for_each_event, "Two notes begin at the same time. Which event lets time pass?"),
