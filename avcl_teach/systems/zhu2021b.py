@@ -29,7 +29,7 @@ from avcl_teach.table1 import Claim, Outcome, System
 ABOUT = System(
     name="zhu2021b",
     paper="Zhu et al. 2021b: MS-VAE",
-    key="zhu2021b",
+    key="zhu2021variational",
     lesson="36",
     task="cross-modal retrieval; generation is its pretext",
     metric="MRR",
