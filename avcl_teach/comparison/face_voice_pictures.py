@@ -14,7 +14,7 @@ from avcl_teach.world.emotions import EMOTIONS, IRONIC
 SPLITS = ("train", "val", "test")
 N_WORLDS = 4  # worlds a set is drawn from: each brings other speakers
 SIZE_PX = N_MELS = 32
-N_FFT, HOP_LENGTH = 512, 500  # 32 frames of 2 s at 8 kHz
+N_FFT, HOP_LENGTH, F_MAX_HZ = 512, 500, 2000.0  # 32 frames of 2 s at 8 kHz, where the pitch is seen
 QUADRANTS = tuple(name for name in EMOTIONS if name != EMOTIONS[IRONIC])
 
 
@@ -23,8 +23,8 @@ class FaceVoiceSplit:
     """Hold one cut, all values in [0, 1]; the speakers of a cut are in no other.
 
     x_v: two channels, the face in the middle of the clip and how much it moves · x_a: log-mel of the whole
-    clip, low bands first (`to_log_mel` gives nepers back) · labels: the emotion, of `QUADRANTS` · world,
-    index: where the clip is rendered from (layout "emotion", irony 0).
+    clip, its peak at 1, up to 2 kHz, low bands first (`to_log_mel` gives nepers back) · labels: the emotion,
+    of `QUADRANTS` · world, index: where the clip is rendered from (layout "emotion", irony 0).
     """
 
     x_v: Float[Tensor, "clip 2 32 32"]
@@ -104,8 +104,10 @@ def _describe(clips) -> dict[str, Tensor]:
     crop = faces.face_crops(clips.frames, clips.centre[:, 0], side, size_px=SIZE_PX)
     face = (crop[:, crop.shape[1] // 2] + 3) / 6  # three deviations on either side of the mean
     n_samples = HOP_LENGTH * (N_MELS - 1)
-    L = log_mel(clips.mono[:, :n_samples], sample_rate_hz=clips.sample_rate_hz, n_fft=N_FFT,
-                hop_length=HOP_LENGTH, n_mels=N_MELS)  # fmt: skip
+    x = clips.mono[:, :n_samples]
+    x = x / x.abs().amax(1, keepdim=True).clamp_min(1e-3)
+    L = log_mel(x, sample_rate_hz=clips.sample_rate_hz, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS,
+                f_max_hz=F_MAX_HZ)  # fmt: skip
     return {
         "x_v": torch.stack([face, crop.std(1)], 1).clamp(0, 1).half(),
         "x_a": to_unit(L)[:, None].half(),

@@ -49,9 +49,7 @@ class DenseGenerator(nn.Module):
         self.dim_code = dim_code
         widths = (4 * width, 3 * width, 2 * width, width)
         self.start = nn.ConvTranspose2d(dim_code // 4, widths[0], 4, stride=2, padding=1)
-        self.blocks = nn.Sequential(
-            *(DenseBlock(*io) for io in zip(widths, widths[1:], strict=False))
-        )
+        self.blocks = nn.Sequential(*(DenseBlock(*io) for io in zip(widths, widths[1:], strict=False)))
         self.last = nn.Conv2d(width, n_channels, 3, padding=1)
 
     def forward(self, code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch channel 32 32"]:

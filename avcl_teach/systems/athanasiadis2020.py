@@ -18,10 +18,10 @@ from avcl_teach.metrics.frechet import frechet_distance
 from avcl_teach.metrics.generation import nearest_distance
 from avcl_teach.metrics.wrong_partners import wrong_partners
 from avcl_teach.systems._faces_to_voices import (
-    EmotionNet,
     FaceToVoice,
     K,
     Sets,
+    VoiceReader,
     adapt,
     few_labelled,
     generated,
@@ -112,17 +112,17 @@ def measure(
 
 @torch.no_grad()
 def looks(
-    told: EmotionNet, drawn: Tensor, faces: FaceVoiceSplit, sets: Sets, data: FaceVoices, device
+    told: VoiceReader, drawn: Tensor, faces: FaceVoiceSplit, sets: Sets, data: FaceVoices, device
 ) -> dict[str, float]:
     """Compare generated voices with real ones: named as asked, Fréchet distance, and copies.
 
-    Features: the last hidden layer (32 numbers) of the classifier that was told all voices. "nearest": how
+    Features: the last hidden layer (96 numbers) of the classifier that was told all voices. "nearest": how
     far a generated log-mel is from the nearest real one of training, over the same for a real one of test; a
     copy is near 0.
     """
     real, test = data.train.x_a[: data.train.n_clips // 2], data.test.x_a
     n = min(len(drawn), len(test), len(real))
-    h = [told.trunk(x[:n].to(device)).cpu() for x in (drawn, test, real)]
+    h = [told.features(x[:n].to(device)).cpu() for x in (drawn, test, real)]
     named = told(drawn.to(device)).argmax(1).cpu()
     near = [float(nearest_distance(x.flatten(1), real.flatten(1)).median()) for x in (drawn, test)]
     return {
