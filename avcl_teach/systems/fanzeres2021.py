@@ -5,8 +5,8 @@ blocks fed by its code, no noise; the code joins D late; no class label in eithe
 class judges. From the first version's abstract: a "moving-average adversarial loss" against instability,
 whose form was not read. Reconstruction: the generator plays against the running mean of D's weights as well
 as D (a mean of past *losses* would do nothing: past ones carry no gradient, and a factor is lost on Adam).
-Ours: D also refuses a real picture beside another sound's code (Reed et al. 2016); without it D heard no code
-for hundreds of steps. Shrunk: log-mels and pictures of 32 x 32, code of 64 for 512, three dense blocks for
+Ours: D also refuses a real picture beside another sound's code (Reed et al. 2016), so that it cannot
+ignore the code. Shrunk: log-mels and pictures of 32 x 32, code of 64 for 512, three dense blocks for
 six. Pictures are drawings without colour (no sound tells colours). Judges learn from individuals that the
 generator never saw, of real pictures and of spoilt ones. Avoided: batch norm, whose statistics would mix real
 and drawn. Lesson: 36.
