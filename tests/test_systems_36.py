@@ -148,12 +148,12 @@ def test_the_running_mean_of_d_moves_slowly_and_bears_no_gradient():
 
 @pytest.fixture(scope="module")
 def clips():
-    return faces_and_voices(192, 64, n_val=4)
+    return faces_and_voices(96, 32, n_val=4)
 
 
 def test_faces_and_voices(clips):
     train = clips.train
-    assert train.x_v.shape == (192, 2, 32, 32) and train.x_a.shape == (192, 1, 32, 32)
+    assert train.x_v.shape == (96, 2, 32, 32) and train.x_a.shape == (96, 1, 32, 32)
     for x in (train.x_v, train.x_a):
         assert 0 <= x.min() and x.max() <= 1
     assert train.labels.unique().tolist() == list(range(len(QUADRANTS)))
@@ -163,8 +163,8 @@ def test_faces_and_voices(clips):
 
 def test_sets_are_of_faces_that_neither_taught_nor_calibrated(clips):
     sets, faces = label_sets(clips.train, steps=2, level=0.9)
-    assert len(sets) == faces.n_clips == 96
-    torch.testing.assert_close(faces.index, clips.train.index[96:])
+    assert len(sets) == faces.n_clips == 48
+    torch.testing.assert_close(faces.index, clips.train.index[48:])
     wide, _ = label_sets(clips.train, steps=2, level=0.99)
     assert (wide | ~sets).all()  # a higher level never takes a label away
 

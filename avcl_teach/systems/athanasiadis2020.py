@@ -52,7 +52,7 @@ ABOUT = System(
     arms=("paper", "real only", "true label"),
 )
 SIZES = {
-    "quick": {"n_train": 192, "n_test": 64, "n_few": 8, "steps": 3, "batch_size": 8, "classifier_steps": 8},
+    "quick": {"n_train": 96, "n_test": 32, "n_few": 4, "steps": 3, "batch_size": 8, "classifier_steps": 8},
     "cpu": {"n_train": 1536, "n_test": 512, "n_few": 20, "steps": 500, "batch_size": 32,
             "classifier_steps": 250},
     "gpu": {"n_train": 6144, "n_test": 1024, "n_few": 20, "steps": 5000, "batch_size": 64,

@@ -81,8 +81,8 @@ def learn_judges(
         wanted[: len(y)] = F.one_hot(y, n_classes).to(says)
         return F.binary_cross_entropy_with_logits(says, wanted, pos_weight=weight)
 
-    training.fit(judges, loss, (split.drawing, split.labels), steps=steps, batch_size=64, lr=2e-3, seed=seed,
-                 device=device, progress=False)  # fmt: skip
+    training.fit(judges, loss, (split.drawing, split.labels), steps=steps, batch_size=min(64, split.n_clips),
+                 lr=2e-3, seed=seed, device=device, progress=False)  # fmt: skip
     return judges
 
 
