@@ -61,7 +61,8 @@ class BodyEncoder(nn.Module):
     r"""Read a moving body: graph convolutions, then the joints side by side as one vector a moment.
 
     Joints come relative to one of them (the hip), with how far each has moved since the frame before, so that
-    where the camera stands does not matter; times 4 and 10, which brings both to about 1. Shapes: [clip, time, joint, 2] -> [clip, time / stride, dim].
+    where the camera stands does not matter; times 4 and 10, which brings both to about 1. Shapes:
+    [clip, time, joint, 2] -> [clip, time / stride, dim].
     Errors: ValueError for other joints. Source: after the pose encoder of Foley Music (Gan et al. 2020),
     which has 10 layers and 65 joints. Lesson: 38.
     """

@@ -52,7 +52,7 @@ ABOUT = System(
     "in training; NDB of the played sound beside it.",
     chance="the notes of another performance of the training set.",
     ceiling="a reader that knows the rule: where the mallet's tip is lowest, and over which bar.",
-    labels_used="none; the notes that were played, which any transcription gives",
+    labels_used="none by hand: the notes that were played",
     paired="joints of a performer and the notes of the same performance",
     survey_row="Gan 2020a | Audio generation | CE | Supervised | URMP/AtinPiano/MUSIC | NDB 20",
     correction="NDB counts bins, lower is better, and says nothing without their number (50, from memory); "
@@ -62,12 +62,7 @@ ABOUT = System(
     arms=("paper", "frozen arm", "no graph"),
     claims=(
         Claim("The hands carry the pitch: with a frozen arm it is lost.", "paper", "frozen arm", "pitch"),
-        Claim(
-            "(control) With a frozen arm the rhythm is lost as well.",
-            "paper",
-            "frozen arm",
-            "onset F1",
-        ),
+        Claim("(control) With a frozen arm the rhythm is lost, too.", "paper", "frozen arm", "onset F1"),
         Claim("A graph of joints reads movement better than joints alone.", "paper", "no graph"),
     ),
 )
