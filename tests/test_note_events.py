@@ -85,3 +85,17 @@ def test_matching_is_as_large_as_that_of_mir_eval():
         x, y = (torch.rand(int(n), generator=draws).mul(2).sort().values.tolist() for n in (12, 15))
         precision = mir_eval.onset.f_measure(torch.tensor(y).numpy(), torch.tensor(x).numpy(), window=0.05)[1]
         assert len(matched(x, y, tolerance_s=0.05)) == round(precision * 12)
+
+
+def test_without_offs_and_levels_the_rule_ends_notes():
+    events = NoteEvents(n_waits=4, n_levels=0, offs=False)
+    assert (len(events), events.wait(1), events.start, events.name(11)) == (17, 10, 14, "wait 0.10 s")
+    given = notes((0.1, 0.2, 3, 0.9), (0.3, 0.1, 5, 0.2), (0.3, 0.1, 7, 0.2), (2.0, 0.1, 3, 0.9))
+    written = events.write(given)
+    assert [events.name(k) for k in written[0, :5].tolist()] == [
+        "wait 0.10 s", "on 3", "wait 0.20 s", "on 5", "on 7",
+    ]  # fmt: skip
+    expected = [[0.1, 0.18, 3, 0.7], [0.3, 0.5, 5, 0.7], [0.3, 0.5, 7, 0.7], [2.0, 0.5, 3, 0.7]]
+    torch.testing.assert_close(events.read(written)[0, :4], torch.tensor(expected))
+    with pytest.raises(ValueError, match="at least one of each"):
+        NoteEvents(n_levels=-1)
