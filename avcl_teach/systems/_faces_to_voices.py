@@ -21,7 +21,7 @@ from avcl_teach.training.two_player import fit_two
 
 K, DIM, WIDTH, LEVEL = len(QUADRANTS), 64, 16, 0.8
 DIM_D = 96
-MEAN, STD = 0.5, 0.2  # of the log-mels, about
+MEAN, STD = 0.25, 0.18  # of the log-mels, about
 Sets = Bool[Tensor, "n class"]
 
 
