@@ -442,9 +442,10 @@ def lit(i, sound, caption):
     heard = world.load([int(test.index[sound])], size_px=16, **where)
     small = world.load([int(test.index[i])], size_px=64, **where).frames[0]
     maps = localizers.heat_maps(long, x_a[[sound] * len(small)], small, side=128)
-    light = ((maps - 0.1) / 0.5).clamp(0, 1)[None, :, None]
-    pale = 150 + 0.35 * clips.frames.float().mean(2, keepdim=True)
-    bright = (1.15 * clips.frames).clamp(max=255)
+    light = ((maps - 0.05) / 0.3).clamp(0, 1)[None, :, None]
+    amber = torch.tensor([255.0, 190, 0])[:, None, None]
+    pale = 80 + 0.55 * clips.frames.float().mean(2, keepdim=True)
+    bright = 0.7 * clips.frames + 0.3 * amber
     frames = (light * bright + (1 - light) * pale).to(torch.uint8)
     seen = replace(clips, frames=frames, waveform=heard.waveform)
     return show.clip(seen, caption=caption)

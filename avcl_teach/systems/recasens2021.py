@@ -101,7 +101,7 @@ def pretrain(train: Steps, *, arm: str = "paper", seed: int = 0, steps: int = 25
             for times, chosen in ((1, False), (10, True)):
                 params = [p for p in group["params"] if (id(p) in fast) == chosen]
                 out += [{**group, "params": params, "lr": group.get("lr", 1e-3) * times}] * bool(params)
-        return torch.optim.AdamW(out, lr=1e-3, fused=True)
+        return torch.optim.AdamW(out, lr=1e-3)
 
     def loss(model: Brave, batch: tuple[Tensor, ...]) -> Tensor:
         return model.loss(*model(*two_views(*batch, broad=broad)))
