@@ -44,7 +44,7 @@ EVENTS, D, LONGEST = NoteEvents(n_waits=4, offs=False), 64, 56
 ABOUT = System(
     name="gan2020a",
     paper="Gan, Huang, Chen, Tenenbaum and Torralba 2020",
-    key="gan2020a",
+    key="gan2020foley",
     lesson="38",
     task="Music from movement",
     metric="note F1",
