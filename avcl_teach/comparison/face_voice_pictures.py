@@ -9,13 +9,12 @@ from torch import Tensor
 from avcl_teach.comparison.cached import cached, hash_files
 from avcl_teach.comparison.glimpse_pairs import to_unit
 from avcl_teach.features import faces, log_mel
-from avcl_teach.world.emotions import EMOTIONS, IRONIC
 
 SPLITS = ("train", "val", "test")
 N_WORLDS = 4  # worlds a set is drawn from: each brings other speakers
 SIZE_PX = N_MELS = 32
 N_FFT, HOP_LENGTH, F_MAX_HZ = 512, 500, 2000.0  # 32 frames of 2 s at 8 kHz, where the pitch is seen
-QUADRANTS = tuple(name for name in EMOTIONS if name != EMOTIONS[IRONIC])
+STATES = ("low", "high")  # arousal: sad or calm, angry or happy; a voice of the world hardly tells valence
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,15 @@ class FaceVoiceSplit:
     """Hold one cut, all values in [0, 1]; the speakers of a cut are in no other.
 
     x_v: two channels, the face in the middle of the clip and how much it moves · x_a: log-mel of the whole
-    clip, its peak at 1, up to 2 kHz, low bands first (`to_log_mel` gives nepers back) · labels: the emotion,
-    of `QUADRANTS` · world, index: where the clip is rendered from (layout "emotion", irony 0).
+    clip, its peak at 1, up to 2 kHz, low bands first (`to_log_mel` gives nepers back) · labels: the
+    arousal, of `STATES` · emotion: which of four (`world.emotions.EMOTIONS`) · world, index: where the clip
+    is rendered from (layout "emotion", irony 0).
     """
 
     x_v: Float[Tensor, "clip 2 32 32"]
     x_a: Float[Tensor, "clip 1 32 32"]
     labels: Int[Tensor, "clip"]
+    emotion: Int[Tensor, "clip"]
     world: Int[Tensor, "clip"]
     index: Int[Tensor, "clip"]
 
@@ -54,13 +55,13 @@ class FaceVoices:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {getattr(self, name).n_clips}" for name in SPLITS)
-        return f"FaceVoices({sizes}; faces and log-mels of 32 x 32, {len(QUADRANTS)} emotions)"
+        return f"FaceVoices({sizes}; faces and log-mels of 32 x 32, {len(STATES)} states of arousal)"
 
 
 def faces_and_voices(
     n_train: int = 1536, n_test: int = 512, *, n_val: int = 128, seed: int = 0, preset: str = "easy"
 ) -> FaceVoices:
-    """Take talkers of four emotions without irony, as pictures of their faces and of their voices.
+    """Take talkers of low or high arousal, as pictures of their faces and of their voices.
 
     Drawn from 4 worlds a seed, so that 48 speakers train and 8 others test; a face is cut out where the truth
     has it. Cached on disk. Errors: ValueError for fewer than 4 clips or an unknown preset. Lesson: 36.
@@ -78,7 +79,7 @@ def faces_and_voices(
         key = {"faces and voices": [name, n, preset, seed], "world": source_hash(), "code": here}
         found, _ = cached(key, lambda n=n, name=name: (_look(n, name, preset, seed), {}))
         whole = {k: found[k].float() for k in ("x_v", "x_a")}
-        cuts[name] = FaceVoiceSplit(**whole, **{k: found[k] for k in ("labels", "world", "index")})
+        cuts[name] = FaceVoiceSplit(**whole, **{k: found[k] for k in ("labels", "emotion", "world", "index")})
     return FaceVoices(**cuts, seed=seed)
 
 
@@ -111,6 +112,7 @@ def _describe(clips) -> dict[str, Tensor]:
     return {
         "x_v": torch.stack([face, crop.std(1)], 1).clamp(0, 1).half(),
         "x_a": to_unit(L)[:, None].half(),
-        "labels": clips.extra["emotion"],
+        "labels": clips.extra["emotion"] // 2,
+        "emotion": clips.extra["emotion"],
         "index": clips.extra["index"],
     }

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avcl_teach import training
-from avcl_teach.comparison.face_voice_pictures import QUADRANTS, FaceVoiceSplit
-from avcl_teach.encoders.adversarial import SLOPE, Discriminator
-from avcl_teach.encoders.conditions import PredictionHead, conformal_sets
+from avcl_teach.comparison.face_voice_pictures import STATES, FaceVoiceSplit
+from avcl_teach.encoders.adversarial import SLOPE
+from avcl_teach.encoders.conditions import conformal_sets
 from avcl_teach.encoders.small_pictures import PictureGenerator, PictureTrunk
 from avcl_teach.metrics.affect import uar
 from avcl_teach.objectives.adversarial import (
@@ -19,8 +19,7 @@ from avcl_teach.objectives.adversarial import (
 )
 from avcl_teach.training.two_player import fit_two
 
-K, DIM, WIDTH, LEVEL = len(QUADRANTS), 64, 16, 0.8
-DIM_D = 96
+K, DIM, WIDTH, LEVEL = len(STATES), 64, 16, 0.95
 MEAN, STD = 0.25, 0.18  # of the log-mels, about
 Sets = Bool[Tensor, "n class"]
 
@@ -41,27 +40,43 @@ class FaceReader(nn.Module):
 class VoiceReader(nn.Module):
     """Name the emotion of a voice: mean and deviation over time of what three convolutions find.
 
-    When something is said matters nothing, so little has to be learned from few voices. `features` are the 96
+    When something is said matters nothing, so little has to be learned from few voices. `features` are the 64
     numbers before the last layer.
     """
 
-    def __init__(self, *, width: int = 24, dropout: float = 0.3):
+    def __init__(self, *, width: int = 16, dropout: float = 0.3):
         super().__init__()
         self.find = nn.Sequential(
-            nn.Conv2d(1, width, (5, 3), padding=(2, 1)), nn.LeakyReLU(SLOPE), nn.AvgPool2d((2, 1)),
-            nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE), nn.AvgPool2d(2),
-            nn.Conv2d(width, 2 * width, (8, 3), padding=(0, 1)), nn.LeakyReLU(SLOPE),
+            nn.Conv2d(1, width, (5, 3), padding=(2, 1)), nn.LeakyReLU(SLOPE), nn.AvgPool2d(2),
+            nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE), nn.AvgPool2d((2, 1)),
+            nn.Conv2d(width, 2 * width, (8, 3), padding=(0, 1)), nn.LeakyReLU(SLOPE), nn.Flatten(2),
         )  # fmt: skip
         self.dropout, self.classes = nn.Dropout(dropout), nn.Linear(4 * width, K)
 
     def features(self, x: Float[Tensor, "n 1 32 32"]) -> Float[Tensor, "n feature"]:
         """Return what the classes are read off."""
-        h = self.find((x - MEAN) / STD)[:, :, 0]
-        return torch.cat([h.mean(2), h.std(2)], 1)
+        h = self.find((x - MEAN) / STD)
+        return torch.cat([h.mean(2), (h.var(2) + 1e-6).sqrt()], 1)
 
     def forward(self, x: Float[Tensor, "n 1 32 32"]) -> Float[Tensor, "n class"]:
         """Return the logits of the emotions."""
         return self.classes(self.dropout(self.features(x)))
+
+
+class VoiceOpponent(nn.Module):
+    """Say of a log-mel whether it is real, and (`reader`) which emotion it has: D with two heads.
+
+    Real or not is read off in the order of time, the emotion off means over time.
+    """
+
+    def __init__(self, *, width: int = WIDTH):
+        super().__init__()
+        self.reader, self.trunk = VoiceReader(), PictureTrunk(64, n_channels=1, width=width)
+        self.score = nn.Linear(64 + 64, 1)
+
+    def forward(self, x: Float[Tensor, "n 1 32 32"]) -> Float[Tensor, "n"]:
+        """Return one logit a voice, high for real."""
+        return self.score(torch.cat([self.trunk(x), self.reader.features(x)], 1)).squeeze(1)
 
 
 class FaceToVoice(nn.Module):
@@ -123,20 +138,20 @@ class Adaptation:
     def __init__(self, voice: Tensor, label: Tensor, *, r1: float = 0.5) -> None:
         self.voice, self.label, self.r1 = voice, label, r1
 
-    def discriminator(self, G: FaceToVoice, D: Discriminator, batch: tuple[Tensor, ...]) -> Tensor:
+    def discriminator(self, G: FaceToVoice, D: VoiceOpponent, batch: tuple[Tensor, ...]) -> Tensor:
         """Tell real voices from drawn ones, and name the emotion of the few labelled ones."""
         face, c, voice = batch
         with torch.no_grad():
             fake = G.sample(face, c)
         some = torch.randint(len(self.label), (len(face),), device=self.label.device)
-        named = F.cross_entropy(D.head.classify(D.trunk(self.voice[some])), self.label[some])
+        named = F.cross_entropy(D.reader(self.voice[some]), self.label[some])
         quarter = len(voice) // 4
         return discriminator_log_loss(D(voice), D(fake)) + named + self.r1 * r1_penalty(D, voice[:quarter])
 
-    def generator(self, G: FaceToVoice, D: Discriminator, batch: tuple[Tensor, ...]) -> Tensor:
+    def generator(self, G: FaceToVoice, D: VoiceOpponent, batch: tuple[Tensor, ...]) -> Tensor:
         """Pass for real, and for an emotion of the set."""
-        h = D.trunk(G.sample(*batch[:2]))
-        return generator_log_loss(D.head(h)) + class_set_loss(D.head.classify(h), batch[1])
+        x = G.sample(*batch[:2])
+        return generator_log_loss(D(x)) + class_set_loss(D.reader(x), batch[1])
 
 
 def adapt(
@@ -146,13 +161,12 @@ def adapt(
     """Train the translator; the label of a voice that is not one of the `few` is never read."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        G = FaceToVoice()
-        D = Discriminator(PictureTrunk(DIM_D, n_channels=1, width=WIDTH), PredictionHead(DIM_D, K))
+        G, D = FaceToVoice(), VoiceOpponent()
     game = Adaptation(voices.x_a[few].to(device), voices.labels[few].to(device))
     n = min(faces.n_clips, voices.n_clips)
     data = faces.x_v[:n], sets[:n], voices.x_a[:n]
     return fit_two(G, D, game.generator, game.discriminator, data, steps=steps, batch_size=batch_size,
-                   lr_generator=5e-4, lr_discriminator=1e-3, betas=(0.5, 0.9), average=0.99, seed=seed,
+                   lr_generator=1e-3, lr_discriminator=2e-3, betas=(0.5, 0.9), average=0.99, seed=seed,
                    device=device).averaged  # fmt: skip
 
 

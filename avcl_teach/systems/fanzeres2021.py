@@ -44,7 +44,7 @@ ABOUT = System(
     ceiling="the same judges on the real pictures of the test",
     labels_used="none to draw; class labels by the judges",
     paired="half a second of sound and one picture of the same clip",
-    survey_row="MSE + Adv | Semi-supervised | I | 0.14 | VEGAS",
+    survey_row="MSE + Adv.L. | Semi-Supervised | Sound-2-Image Generation | I | 0.14 | VEGAS",
     correction="the paper calls itself unsupervised; MSE trains the auto-encoder of sounds alone, the "
     "generator is adversarial; I is informativity, of five classes",
     kept="code learned without pictures, dense connections, code late in D, no class label in G or D",
