@@ -154,3 +154,10 @@ def test_structure_is_zero_where_orders_agree_and_has_a_gradient_where_not():
     assert loss > 0
     loss.backward()
     assert z.grad.abs().max() > 0
+
+
+def test_galleries_are_blocks_of_their_own():
+    S = torch.randn(24, 24, generator=torch.Generator().manual_seed(0))
+    halves = [pretet2021.evaluate(S[i : i + 12, i : i + 12])["v2a"] for i in (0, 12)]
+    assert pretet2021.in_galleries(S, size=12)["v2a"] == pytest.approx(sum(halves) / 2)
+    assert pretet2021.in_galleries(S, size=12)["v2a"] != pretet2021.evaluate(S)["v2a"]

@@ -29,7 +29,7 @@ ABOUT = System(
     lesson="30",
     task="music for video",
     metric="R@10",
-    protocol="250 unseen clips, their own soundtrack among 250, mean of both directions",
+    protocol="1,000 unseen clips in four galleries: their own soundtrack among 250, mean of both directions",
     chance="10/250",
     ceiling="an oracle that knows the mood of every sound and picture: many soundtracks fit as well",
     labels_used="none (the audio features were learned on tags of other music)",
@@ -47,9 +47,10 @@ ABOUT = System(
 )
 SIZES = {
     "quick": {"n_train": 64, "n_test": 64, "n_val": 24, "n_tagged": 64, "steps": 30},
-    "cpu": {"n_train": 800, "n_test": 250, "n_val": 100, "n_tagged": 1000, "steps": 400},
-    "gpu": {"n_train": 4000, "n_test": 250, "n_val": 200, "n_tagged": 4000, "steps": 2000},
+    "cpu": {"n_train": 1600, "n_test": 1000, "n_val": 250, "n_tagged": 1000, "steps": 400},
+    "gpu": {"n_train": 4000, "n_test": 1000, "n_val": 250, "n_tagged": 4000, "steps": 2000},
 }
+GALLERY = 250
 
 
 class MusicVideo(nn.Module):
@@ -147,6 +148,12 @@ def evaluate(S: Float[Tensor, "sound picture"], *, k: int = 10) -> dict[str, flo
     return {"v2a": v2a, "a2v": a2v, "mean": (v2a + a2v) / 2}
 
 
+def in_galleries(S: Float[Tensor, "sound picture"], size: int = GALLERY) -> dict[str, float]:
+    """Average `evaluate` over galleries of `size` clips each: blocks on the diagonal of S."""
+    found = [evaluate(S[i : i + size, i : i + size]) for i in range(0, len(S), size)]
+    return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+
+
 def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | torch.device = "cpu") -> Outcome:
     """Train one arm and evaluate it. Errors: ValueError for an unknown arm or budget."""
     ABOUT.check(arm, budget, SIZES)
@@ -155,9 +162,9 @@ def run(seed: int, *, arm: str = ARMS[0], budget: str = "cpu", device: str | tor
     data = music_pairs(**size, seed=seed).to(device)
     model, test = train(data, arm=arm, steps=steps, seed=seed, device=device), data.test
     S = similarity(model, test, arm)
-    found, best = evaluate(S), evaluate(best_similarity(test.heard, test.seen))
-    wrong = evaluate(S.roll(1 + len(S) // 3, dims=1))
-    chance = 100 * chance_recall(len(S), 10)
+    found, best = in_galleries(S), in_galleries(best_similarity(test.heard, test.seen))
+    wrong = in_galleries(S.roll(1 + len(S) // 3, dims=1))
+    chance = 100 * chance_recall(min(len(S), GALLERY), 10)
     mood = (test.heard[:, None] - test.seen).norm(dim=-1)
     error = float(mood.T.gather(1, S.T.topk(10, dim=1).indices).mean())
     return Outcome(
