@@ -84,7 +84,7 @@ TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_solo": (64, 2048, 8192),
         "n_scenes": (24, 352, 1400),
         "n_test": (48, 512, 1024),
-        "warm": ((4, 3), (300, 200), (1500, 1000)),
+        "warm": ((2, 2), (300, 200), (1500, 1000)),
         "steps": (2, 40, 700),
         "detector_steps": (3, 120, 1000),
     },

@@ -12,7 +12,7 @@
 # You will have pretrained three systems without a label, and measured what that is worth to a learner who has few labels.
 #
 # > **Time:** 50 minutes, and 45 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 85 s with 0.8 GB of memory (the first time 25 s more, to render clips)\
+# > **Runs on:** one CPU core in about 105 s with 0.9 GB of memory (the first time 45 s more, to render clips)\
 # > **Survey:** sections 3.2 (iv, v) and 3.3, Table 1. **Needs:** lessons 23 and 24
 
 # %%
@@ -355,7 +355,7 @@ for s, world in worlds.items():
     for way, values in found.items():
         curves[way].append(values)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Top-1 against labels a band on a logarithmic axis, three curves with intervals that rise with labels and flatten: the linear probe highest, then fine-tuned, then from scratch"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Top-1 against labels a band on a logarithmic axis, three curves with intervals: the linear probe highest and rising, fine-tuned below it, from scratch lowest; the two tuned ones rise to 16 labels and fall again at 64"}}
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for (way, values), mark in zip(curves.items(), "os^"):
     mean, low, high = torch.tensor([interval(v) for v in zip(*values)]).T
@@ -541,7 +541,7 @@ for what, values in results["paper"].items():
 
 # %% [markdown]
 # - One caption picked by lot is the right one in a fifth of the steps; MIL-NCE reads all five. It should win where words are
-#   asked for. Captions need not matter to a probe: picture and sound teach each other without them.
+#   asked for. To a probe captions should matter less: picture and sound teach each other without them.
 # - Two spaces against one is the second claim of its row in the table: it has more room where sounds tell much that words
 #   do not, and words of many kinds.
 #
@@ -732,7 +732,8 @@ for name, one in (("BraVe", brave[s]), ("none of the three", loose)):
 # - Does a *broad* view matter, the claim of the title? A second narrow view in its place is an arm of the system, and its
 #   verdict stands in the row below. There is a reason to expect little: the narrow tower is averaged over the crops of a clip,
 #   which gives it what the broad view was meant to give.
-#
+
+# %% [markdown]
 # ## The rows of Table 1
 #
 # As the table's runner measured them, three seeds each; claims are judged by code. All three are linear probes here, so that

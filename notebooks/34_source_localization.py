@@ -64,7 +64,7 @@ show.clip(
 # Motion does not tell: silent objects move as much. You know what a drum looks like, and what it sounds like. The network
 # below gets neither names nor boxes: only pictures and sounds that belong together. Decide before you run the second cell.
 
-# %% mystnb={"image": {"alt": "Frames of the scene above its waveform and spectrogram: three objects in each frame, one series of notes"}}
+# %% mystnb={"image": {"alt": "Six frames of a drum, a flute player and a violin above a waveform and a spectrogram: five sustained notes with many overtones"}}
 show.strip(puzzle, 0, n_frames=6, title="Who sounds?");
 
 # %%
@@ -273,7 +273,8 @@ rows = {name: localizers.judge(maps, test, k=k) for name, maps in stages.items()
 table(rows | {"random true box": floors["random true box"]})
 
 # %% [markdown]
-# - After the first stage the network knows *what*; the second turns it into *where*.
+# - After the first stage the network tells pairs apart (look at its loss), and points no better than a guess; the second turns
+#   *what* into *where*.
 #
 # ## The hard way
 #
@@ -437,17 +438,16 @@ table({name: made[name] for name in ("right partners", "wrong partners")})
 
 # %% tags=["hide-input"]
 def lit(i, sound, caption):
-    """Play clip i with the sound of another; what fits it keeps its colours."""
+    """Play clip i with the sound of another; what fits it is in colour."""
     clips = world.load([int(test.index[i])], size_px=128, **where)
     heard = world.load([int(test.index[sound])], size_px=16, **where)
     small = world.load([int(test.index[i])], size_px=64, **where).frames[0]
     maps = localizers.heat_maps(long, x_a[[sound] * len(small)], small, side=128)
     light = ((maps - 0.05) / 0.3).clamp(0, 1)[None, :, None]
     amber = torch.tensor([255.0, 190, 0])[:, None, None]
-    pale = 80 + 0.55 * clips.frames.float().mean(2, keepdim=True)
-    bright = 0.7 * clips.frames + 0.3 * amber
-    frames = (light * bright + (1 - light) * pale).to(torch.uint8)
-    seen = replace(clips, frames=frames, waveform=heard.waveform)
+    pale = 110 + 0.5 * clips.frames.float().mean(2, keepdim=True)
+    frames = light * (0.7 * clips.frames + 0.3 * amber) + (1 - light) * pale
+    seen = replace(clips, frames=frames.to(torch.uint8), waveform=heard.waveform)
     return show.clip(seen, caption=caption)
 
 # %%
@@ -463,7 +463,7 @@ lit(i, i, f"The {heard} sounds; in colour, where the network places that sound")
 # %%
 silent = int(test.object_class[i, 1])
 donors = (test.label == silent).nonzero()[:, 0]
-caption = f"The same film, now with the sound of a {named[silent]}: does the colour move?"
+caption = f"The same film with the sound of a {named[silent]}: does the colour move?"
 lit(i, int(donors[0]), caption)
 
 # %% [markdown]
@@ -486,11 +486,12 @@ def cut(k, scene):
 
 # %%
 show.explore(
-    cut, {"k": [50, 200, 400, 800, 2048], "scene": [i, i + 1]},
+    cut, {"k": [50, 400, 800, 2048], "scene": [i, i + 1]},
     default={"k": 400, "scene": i},
     caption="White: found. Orange: the true box. 2048 of 4096 is the median rule: half "
     "of the picture, whatever the map says.",
-    alt="A scene with the outline of found pixels and the true box; outlines grow.",
+    alt="A scene, the found pixels outlined in white, the true box in orange; the more "
+    "pixels count as found, the further the outline leaves the box.",
 )
 
 # %% [markdown]
@@ -575,7 +576,7 @@ print(f"detector, mAP at IoU .5: {afouras2021.score_boxes(found, test, 8):.3f}")
 moved = (*found[:3], (found[3] + 1) % len(test))
 print(f"judged on the next picture: {afouras2021.score_boxes(moved, test, 8):.3f}")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four scenes with the boxes that the detector found without sound"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four scenes of three objects each, with coloured boxes that the detector drew without sound: most objects are boxed, some several times"}}
 fig, axes = plt.subplots(1, 4, figsize=(9, 2.4), layout="constrained")
 for n, ax in enumerate(axes):
     ax.imshow(test.frames[n, 0].permute(1, 2, 0))
