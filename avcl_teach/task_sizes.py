@@ -105,7 +105,7 @@ TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_bins": (5, 20, 50),
         "n_code": (64, 512, 4096),
         "code_steps": (3, 100, 1000),
-        "rounds": (2, 120, 3000),
+        "rounds": (2, 200, 3000),
         "pixel_steps": (2, 100, 1000),
         "n_clips": (64, 1024, 4096),
         "n_asked": (48, 256, 512),
