@@ -25,7 +25,9 @@ class ClockedAttention(nn.Module):
     def __init__(self, dim: int, n_heads: int, *, reach: int = 20, slope: float = 0.3) -> None:
         super().__init__()
         if n_heads < 1 or dim % n_heads or reach < 1:
-            raise ValueError(f"expected heads that divide dim and a reach of at least 1, got {dim}, {n_heads}")
+            raise ValueError(
+                f"expected heads that divide dim and a reach of at least 1, got {dim}, {n_heads}"
+            )
         self.n_heads, self.reach = n_heads, reach
         self.q, self.kv, self.out = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
         distance = torch.arange(-reach, reach + 1)
