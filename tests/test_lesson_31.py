@@ -22,7 +22,7 @@ def seen(split):
 
 @pytest.fixture(scope="module")
 def brave(split):
-    how = {"steps": 80, "batch_size": 96}
+    how = {"steps": 80, "batch_size": 64}
     wrong = recasens2021.pretrain(shared.wrongly_paired(split[0], seed=0), **how)
     return {"right": recasens2021.pretrain(split[0], **how), "wrong": wrong}
 
@@ -44,7 +44,7 @@ def test_a_probe_of_pretrained_features_beats_scratch_where_labels_are_few(brave
 
 
 def test_the_lowest_loss_is_the_collapse(brave, split):
-    loose = recasens2021.pretrain(split[0], arm="none of the three", steps=80, batch_size=96)
+    loose = recasens2021.pretrain(split[0], arm="none of the three", steps=60, batch_size=64)
 
     @torch.no_grad()
     def look(model):
@@ -57,7 +57,7 @@ def test_the_lowest_loss_is_the_collapse(brave, split):
 
 def test_when_is_read_off_better_where_versions_are_told_apart(split):
     def when(arm):
-        model = patrick2020.pretrain(split[0], arm=arm, steps=80, batch_size=48)
+        model = patrick2020.pretrain(split[0], arm=arm, steps=60, batch_size=32)
         cut = [patrick2020.windows(part) for part in split]
         rows = [(c[1][c[3] >= 0], c[3][c[3] >= 0]) for c in cut]
         return shared.probe_at(model.v, rows, 16, seed=0)
