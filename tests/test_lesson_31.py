@@ -39,8 +39,8 @@ def test_right_partners_teach_more_than_wrong_ones_and_these_little(brave, split
 def test_a_probe_of_pretrained_features_beats_scratch_where_labels_are_few(brave, split):
     tower = shared.Averaged(brave["right"].narrow, 4)
     fresh = shared.Averaged(shared.drawn(recasens2021.Brave, 0).narrow, 4)
-    found = transfer.transfer(tower, fresh, *seen(split), n_classes=8, budgets=(2,), steps=20, lr=3e-3)
-    assert found["linear probe"][0] > found["from scratch"][0] + 0.02 > 0.25
+    found = transfer.transfer(tower, fresh, *seen(split), n_classes=8, budgets=(1,), steps=20, lr=3e-3)
+    assert found["linear probe"][0] > found["from scratch"][0] + 0.01 > 0.25
 
 
 def test_the_lowest_loss_is_the_collapse(brave, split):
