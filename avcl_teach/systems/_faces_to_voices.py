@@ -19,7 +19,7 @@ from avcl_teach.objectives.adversarial import (
 )
 from avcl_teach.training.two_player import fit_two
 
-K, DIM, WIDTH, LEVEL = len(STATES), 64, 16, 0.95
+K, DIM, WIDTH, LEVEL = len(STATES), 64, 16, 0.85
 MEAN, STD = 0.25, 0.18  # of the log-mels, about
 Sets = Bool[Tensor, "n class"]
 
