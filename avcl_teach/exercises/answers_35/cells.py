@@ -156,7 +156,7 @@ CELLS = Exercise(
         ),
         Mistake(
             softmax_with_one_weight_a_cell,
-            "With a softmax the sources compete for a cell. Is each cell of each source a question of its own?",
+            "In a softmax the sources compete. Is each cell of each source a question of its own?",
         ),
         Mistake(
             softmax_of_the_first,
