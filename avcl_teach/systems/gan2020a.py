@@ -62,7 +62,7 @@ ABOUT = System(
     arms=("paper", "frozen arm", "no graph"),
     claims=(
         Claim("The hands carry the pitch: with a frozen arm it is lost.", "paper", "frozen arm", "pitch"),
-        Claim("(control) With a frozen arm the rhythm is lost, too.", "paper", "frozen arm", "onset F1"),
+        Claim("(control) A frozen arm costs some onsets, too.", "paper", "frozen arm", "onset F1"),
         Claim("A graph of joints reads movement better than joints alone.", "paper", "no graph"),
     ),
 )
