@@ -2,10 +2,10 @@
 
 Verified in released code: soft K-means with 4 rounds and sharpness 30, the nearest visual component, the
 contrastive loss with margin. From memory: the stages. Kept: clustering that a gradient passes through,
-matching by smallest distance, the curriculum. Changed: places and sounds are unit vectors, of which
-two at random lie 1.4 apart, so the margin is 1.4, not 5; every other picture of the batch is a negative, not one of them; the number of objects seen grows,
-one of which sounds. Both arms take the same steps of the same losses: whole pictures, then components.
-Lesson 34.
+matching by smallest distance, the curriculum. Changed: places and sounds are unit vectors, of which two at
+random lie 1.4 apart, so the margin is 1.4, not 5; every other picture of the batch is a negative, not one of
+them; the number of objects seen grows, one of which sounds. Both arms take the same steps of the same losses:
+whole pictures, then components. Lesson 34.
 """
 
 import torch
