@@ -353,7 +353,7 @@ with torch.no_grad():
     refused = torch.cat([D(G(c), c), D(y, c.roll(1, 0))])  # drawn, and of another sound
     by_hand = F.softplus(-D(y, c)).mean() + F.softplus(refused).mean()
 assert_close(L_D, by_hand)
-print(f"fresh networks: L_D {L_D:.3f} (ln 4 = 1.386 for knowing nothing), L_G {L_G:.3f}")
+print(f"fresh networks: L_D {L_D:.3f}, and ln 4 = 1.386 for no knowledge; L_G {L_G:.3f}")
 
 # %%
 card = stored_card()
@@ -556,8 +556,8 @@ show.glimpse_rows(
     {"face": voices.test.x_v[at, :1], "its motion": voices.test.x_v[at, 1:],
      "voice": voices.test.x_a[at]},
     heard=("voice",), columns=[names[int(voices.test.labels[i])] for i in at],
-    alt="Six faces, how much each pixel moves, and six log-mels of voices, three of low "
-    "and three of high arousal",
+    alt="Six faces, how much each pixel moves, and six log-mels of voices, three of "
+    "low and three of high arousal",
 )
 
 # %% [markdown]
@@ -643,8 +643,8 @@ show.glimpse_rows(
     {"face": faces.x_v[rows[at], :1], "its motion": faces.x_v[rows[at], 1:],
      "drawn voice": drawn[at], "a true voice": faces.x_a[rows[at]]},
     heard=("drawn voice", "a true voice"), columns=[names[int(k)] for k in said[at]],
-    alt="Eight faces and their motion above log-mels drawn from them, blurred, and true "
-    "ones",
+    alt="Eight faces and their motion above log-mels drawn from them, blurred, and "
+    "true ones",
 )
 
 # %%
