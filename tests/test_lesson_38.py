@@ -95,12 +95,12 @@ def test_right_rhythm_with_wrong_notes_is_perfect_for_onsets_and_nothing_for_not
 
 
 def test_ndb_sees_a_shift_of_all_and_no_wrong_partner(test_set):
-    bins = generation.fit_bins(gan2020a.sound_features(performers.perform(100).notes), n_bins=10)
+    bins = generation.fit_bins(gan2020a.sound_features(performers.perform(64).notes), n_bins=8)
     up = test_set.notes.clone()
     up[..., 2] = (up[..., 2] + 5).clamp(max=9)
-    heaps = [gan2020a.sound_features(notes) for notes in (test_set.notes, up)]
+    heaps = [gan2020a.sound_features(notes[:80]) for notes in (test_set.notes, up)]
     real, shifted = (generation.ndb(bins, heap) for heap in heaps)
-    assert real <= 4 <= shifted - real
+    assert real <= 3 <= shifted - real
     assert generation.ndb(bins, heaps[0].roll(1, 0)) == real
 
 
