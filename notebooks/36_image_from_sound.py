@@ -12,7 +12,7 @@
 # You will have built a network that draws what it hears, and the three questions that tell a drawing from a trick.
 #
 # > **Time:** 50 minutes, and 42 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 110 s with 0.9 GB of memory\
+# > **Runs on:** 2 CPU cores in about 100 s with 0.9 GB of memory\
 # > **Survey:** section 3.1, generative adversarial networks, ii and iii, auto-encoders, vi; Table 1. **Needs:** lessons 14 and 15
 
 # %%
@@ -353,7 +353,7 @@ with torch.no_grad():
     refused = torch.cat([D(G(c), c), D(y, c.roll(1, 0))])  # drawn, and of another sound
     by_hand = F.softplus(-D(y, c)).mean() + F.softplus(refused).mean()
 assert_close(L_D, by_hand)
-print(f"fresh networks: L_D {L_D:.3f}, and ln 4 = 1.386 for no knowledge; L_G {L_G:.3f}")
+print(f"fresh networks: L_D {L_D:.3f}, ln 4 = 1.386 for no knowledge; L_G {L_G:.3f}")
 
 # %%
 card = stored_card()
@@ -401,7 +401,8 @@ show.sounds(list(kept.mono), sample_rate_hz=kept.sample_rate_hz, captions=captio
 
 # %% [markdown]
 # - With **wrong sounds** the long game's drawings hardly ever inform: they show what was heard. Clouds and bins do *not* change, for they never knew the sounds.
-# - **Squared error** informs as trick B does, and looks like it: a cloud far from real pictures, most bins differ. An opponent buys realism, not recognition.
+# - **Squared error** informs nearly as often as the long game, and looks like trick B: its cloud is farther from real pictures, more bins differ. An opponent buys
+#   realism, not recognition.
 # - The long game's drawings of one class vary less than real ones: without noise, what a code does not tell cannot vary.
 #
 # ## Turn a knob: walk between two sounds
