@@ -113,7 +113,7 @@ TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
         "n_faces": (96, 768, 6144),
         "n_voices_test": (32, 256, 1024),
         "face_steps": (3, 100, 1000),
-        "voice_rounds": (2, 350, 3000),
+        "voice_rounds": (2, 250, 3000),
         "seeds": ((0,), (0, 1, 2), (0, 1, 2, 3, 4)),
     },
     "37": {
