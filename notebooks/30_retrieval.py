@@ -863,11 +863,7 @@ except ImportError as error:
 # As the table's runner measured them, three seeds each, full size (the lesson's own runs are shorter):
 
 # %%
-try:
-    rows = lesson_rows("30")
-except (FileNotFoundError, ValueError):
-    rows = "No table has been made yet: `avcl table1` makes it."
-Markdown(rows)
+Markdown(lesson_rows("30"))
 
 # %% [markdown]
 # ### Exercise 7 (open-ended): Make a number that two papers could share

@@ -650,13 +650,9 @@ for words, found in taken.items():
 # As the table's runner measured them, three seeds each, full size (the runs above are one seed, and shorter):
 
 # %%
-from avcl_teach.table1.stored import lesson_rows
+from avcl_teach.table1 import lesson_rows
 
-try:
-    rows = lesson_rows("35")
-except (FileNotFoundError, ValueError):
-    rows = "No table has been made yet: `avcl table1` makes it."
-Markdown(rows)
+Markdown(lesson_rows("35"))
 
 # %% [markdown]
 # - Read every row against the mixture's, and against its wrong partner. The ceiling of masking is far: none of these small networks comes close.

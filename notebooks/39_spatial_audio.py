@@ -589,13 +589,9 @@ show.bars(scores, metric="turned or not: accuracy", chance=0.5, ceiling=told);
 # As the table's runner measured them, three seeds each, full size (the runs above are one seed, and shorter):
 
 # %%
-from avcl_teach.table1.stored import lesson_rows
+from avcl_teach.table1 import lesson_rows
 
-try:
-    rows = lesson_rows("39")
-except (FileNotFoundError, ValueError):
-    rows = "No table has been made yet: `avcl table1` makes it."
-Markdown(rows)
+Markdown(lesson_rows("39"))
 
 # %% [markdown]
 # - Where a claim reads "not shown" or "reversed", that is the finding at this size and these seeds, and no verdict on the paper.
