@@ -401,6 +401,7 @@ show.sounds(list(kept.mono), sample_rate_hz=kept.sample_rate_hz, captions=captio
 
 # %% [markdown]
 # - With **wrong sounds** the long game's drawings hardly ever inform: they show what was heard. Clouds and bins do *not* change, for they never knew the sounds.
+# - The **short game** has learned where light is, and no more.
 # - **Squared error** informs nearly as often as the long game, and looks like trick B: its cloud is farther from real pictures, more bins differ. An opponent buys
 #   realism, not recognition.
 # - The long game's drawings of one class vary less than real ones: without noise, what a code does not tell cannot vary.
@@ -662,7 +663,8 @@ for name, (x, y, *more) in taught_by.items():
 
 # %% [markdown]
 # - One seed, one draw: a gain of a point or two is noise. Theirs was 49.34 to 50.29 % on CREMA-D (from memory); to show one point takes ten seeds or more.
-# - The control is a classifier taught by voices of **wrong** faces, here always of the other state: taught the opposite, it should fall below chance.
+# - The control is a classifier taught by voices of **wrong** faces, here always of the other state: taught the opposite, it should fall below chance. After a game as short as this one both lie near
+#   chance; the row below played for longer.
 #
 # ## The three systems, side by side
 #
