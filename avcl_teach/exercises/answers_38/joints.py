@@ -57,6 +57,11 @@ def mean_of_neighbours(H, edges):
     return A @ H / A.sum(1, keepdim=True)
 
 
+def shared_out_by_speakers(H, edges):
+    A = _linked(H, edges)
+    return A / A.sum(0) @ H
+
+
 def divided_by_both_degrees(H, edges):
     A = _linked(H, edges)
     d = 1 / A.sum(1)
@@ -138,6 +143,10 @@ JOINTS = Exercise(
         Mistake(
             mean_of_neighbours,
             "Your rows add up to 1, which is a mean. Is your matrix equal to its transpose?",
+        ),
+        Mistake(
+            shared_out_by_speakers,
+            "Your columns add up to 1. Does the wrist hear the elbow as much as the elbow the wrist?",
         ),
         Mistake(divided_by_both_degrees, "Two joints, one edge: the entries are 1/2. What are yours?"),
         Mistake(divided_by_the_root_once, "D stands in the formula twice. On which sides of A + I?"),

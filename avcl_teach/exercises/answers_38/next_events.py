@@ -67,6 +67,11 @@ def probability_alone(logits, events, pad):
     return 1 - p[events[:, 1:] != pad].mean()
 
 
+def logarithm_of_the_mean(logits, events, pad):
+    p = logits[:, :-1].softmax(2).gather(2, events[:, 1:, None])[..., 0]
+    return -p[events[:, 1:] != pad].mean().log()
+
+
 def logits_as_if_logarithms(logits, events, pad):
     return F.nll_loss(logits[:, :-1].flatten(0, 1), events[:, 1:].flatten(), ignore_index=pad)
 
@@ -131,6 +136,10 @@ NEXT = Exercise(
         Mistake(padding_of_the_input, "The last true event is read, padding is next. Is that scored?"),
         Mistake(softmax_twice, "cross_entropy takes logits. What did you give it?"),
         Mistake(probability_alone, "What does an event with probability 0 cost in the formula?"),
+        Mistake(
+            logarithm_of_the_mean,
+            "Probabilities 1 and 0: what does the formula cost? Mean or logarithm first?",
+        ),
         Mistake(logits_as_if_logarithms, "Do your probabilities of all events add up to 1?"),
         Mistake(softmax_over_positions, "Events compete with each other. What competes in your softmax?"),
         Mistake(pad_is_event_zero, "Which number is padding? It was handed to you."),
