@@ -23,6 +23,7 @@ import avcl_teach as avt; lesson = avt.start("33")
 # %%
 import matplotlib.pyplot as plt
 import torch
+from IPython.display import Markdown
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,6 +37,7 @@ from avcl_teach.metrics import event_segments as metric
 from avcl_teach.objectives import gram_triplets, multiple_instances
 from avcl_teach.show.timelines import event_clip, event_timeline
 from avcl_teach.systems import duan2021, lin2020, ramaswamy2020
+from avcl_teach.table1 import lesson_rows
 
 # %% [markdown]
 # ## Look, listen, press a button
@@ -685,6 +687,17 @@ show.clip(scene, caption=f"{what}: three seconds where movement and sound agree 
 #   agree.
 # - Windows overlap by three seconds, so neighbours are no independent witnesses; and low windows may be rests, or hands out of
 #   sight.
+
+# %% [markdown]
+# ## The three systems, side by side
+#
+# As the table's runner measured them: three seeds each, full size, labels of segments unless a claim says otherwise.
+
+# %%
+Markdown(lesson_rows("33"))
+
+# %% [markdown]
+# - Where a claim reads "not shown" or "reversed", that is the finding at this size and these seeds, and no verdict on the paper.
 
 # %% [markdown]
 # ### Exercise 5 (open-ended): Fewer false alarms from labels of clips

@@ -25,6 +25,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import torch
+from IPython.display import Markdown
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.testing import assert_close
@@ -37,6 +38,7 @@ from avcl_teach.encoders import lip_speech
 from avcl_teach.exercises import check
 from avcl_teach.features import cepstra
 from avcl_teach.metrics import speech
+from avcl_teach.table1 import lesson_rows
 from avcl_teach.world.variants import render_speech, speech_audit
 from avcl_teach.world.variants import speech_words as lexicon
 
@@ -546,20 +548,10 @@ for arm, figures in arms.items():
 print(f"true speech against true: Fréchet {short['Frechet, true']:.1f}")
 
 # %% [markdown]
-# One seed decides nothing. The row of the table over several seeds, each with other sentences, weights and batches
-# (`avcl table1 --only mira2021` makes it; a claim whose arms have not run yet says so):
+# One seed decides nothing. The row of the table over three seeds, each with other sentences, weights and batches:
 
 # %%
-row = train_talking.stored_row()
-for name in ("score", "chance", "wrong_partner", "ceiling"):
-    x = row[name]
-    print(f"{name:14s} {x['mean']:5.1f} %   seeds {[round(v, 1) for v in x['values']]}")
-for claim in row["claims"]:
-    print(f"{claim['text']} ({claim['n_seeds']} seeds): {claim['verdict']}")
-    if claim["difference"]:
-        mean, low, high = claim["difference"]
-        sides = f"{claim['better']} less {claim['worse']}, {claim['metric']}"
-        print(f"   {sides}: {mean:+.1f} ({low:+.1f} to {high:+.1f})")
+Markdown(lesson_rows("37"))
 
 # %% [markdown]
 # ## Real faces

@@ -545,7 +545,7 @@ check("spatial.align", align)
 moments = around(lesson.n_moments, "train").to(lesson.device)
 unseen = around(lesson.n_unseen, "test").to(lesson.device)
 run |= {"steps": lesson.turn_steps, "batch": lesson.turn_batch}
-arms = ("paper", "directions")
+arms = ("magnitudes", "intensities")
 nets = {arm: morgado2020.train(moments, arm=arm, **run) for arm in arms}
 
 # %% [markdown]
@@ -558,8 +558,7 @@ for arm, net in nets.items():
     probe = morgado2020.fit_probe(*morgado2020.probe_rows(net, moments, arm=arm, **how))
     for wrong in (False, True):
         z, y = morgado2020.probe_rows(net, unseen, arm=arm, wrong=wrong, **how)
-        name = "magnitudes" if arm == "paper" else "intensities"
-        name += ", other clip" if wrong else ""
+        name = arm + (", other clip" if wrong else "")
         scores[name] = [float((probe.predict(z.numpy()) == y.numpy()).mean())]
 told = morgado2020.told_rule(unseen, **how)
 print({name: round(v[0], 3) for name, v in scores.items()})

@@ -7,6 +7,7 @@ import torch
 
 from avcl_teach import systems
 from avcl_teach.comparison.captioned_pairs import captioned_pairs, mfcc
+from avcl_teach.comparison.music_pairs import colours, height, picture_features
 from avcl_teach.comparison.people_pairs import identity_map, people_pairs
 from avcl_teach.comparison.scene_reader import naming_accuracy, pictures, scene_reader
 from avcl_teach.systems import horiguchi2018, ilharco2019, merkx2019, pretet2021, zheng2021a
@@ -135,6 +136,35 @@ def test_line_up_puts_the_own_item_where_it_says_and_nowhere_else():
     assert ((candidates == own[:, None]).sum((1, 2)) == 1).all()
     places = torch.cat([zheng2021a.line_up(own, k=4)[1] for _ in range(100)])
     assert places.bincount(minlength=4).min() > 120  # of 700, 175 expected
+
+
+def test_colours_of_what_moves_are_a_mean_direction_and_a_bin():
+    rgb = torch.zeros(2, 4, 3, 6, 6)
+    rgb[0, :, 0], rgb[1, :, 0], rgb[1, :, 2] = 1.0, 0.1, 0.5  # red, and a darker blue
+    mask = torch.zeros(2, 4, 6, 6)
+    mask[:, :, 2:4] = 1.0
+    x = colours(rgb, mask)
+    assert x[:, :12].argmax(1).tolist() == [0, 8] and torch.allclose(x[:, :12].sum(1), torch.ones(2))
+    torch.testing.assert_close(x[0, 12:], torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0]))
+    angle = torch.tensor(math.atan2(-0.5 * 3**0.5, -0.3))
+    torch.testing.assert_close(x[1, 12:14], torch.stack([angle.cos(), angle.sin()]))
+    torch.testing.assert_close(x[1, 14:], torch.tensor([0.1, 0.0, 0.5, 0.5, 0.5]))
+    assert colours(rgb, 0 * mask).abs().max() == 0  # nothing moves: no colour, no division by zero
+
+
+@pytest.mark.parametrize("period", (4, 6))
+def test_picture_features_hear_the_beat_of_a_dance(period):
+    assert height(torch.eye(5)[None, :, :, None])[0].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    frames = torch.zeros(1, 32, 3, 24, 24, dtype=torch.uint8)
+    for t in range(32):
+        down = 6 + round(6 * math.sin(2 * math.pi * t / period))
+        frames[0, t, 0, down : down + 6, 3:9] = 200
+        frames[0, t, 0, 18 - down : 24 - down, 15:21] = 200
+    x = picture_features(frames)
+    assert x.shape == (1, 72) and x[0, :12].argmax() == 0
+    bounce = x[0, -15:]
+    assert bounce[1:10].argmax() + 2 == period  # lags 2 to 10
+    assert (picture_features(frames[:, :1].expand(-1, 32, -1, -1, -1)) == 0).all()  # a still picture
 
 
 def test_violating_triplets_by_hand():

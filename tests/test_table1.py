@@ -132,12 +132,23 @@ def test_a_lesson_reads_its_rows(tmp_path):
         row_of(declare(name=n, lesson=i, paper=n), records([0.7, 0.8])) for n, i in (("a", "30"), ("b", "31"))
     ]
     write_table(rows, tmp_path, about=about_of())
-    text = lesson_rows("31", tmp_path)
-    assert text.splitlines()[2].startswith("| b | 31 |") and len(text.splitlines()) == 3
+    text = lesson_rows("31", tmp_path).splitlines()
+    assert text[0] == "| system | metric | score | chance | wrong partner | ceiling |"
+    assert text[2].startswith("| b | ") and len(text) == 3 and not any("| a |" in line for line in text)
     with pytest.raises(ValueError, match="'29'"):
         lesson_rows("29", tmp_path)
     with pytest.raises(FileNotFoundError, match="avcl table1 --out"):
         stored_table(tmp_path / "nowhere")
+
+
+def test_a_lesson_tells_what_became_of_each_claim(tmp_path):
+    claims = (Claim("more is better", "paper", "less"), Claim("never run", "paper", "other"))
+    about = declare(lesson="31", paper="b", arms=("paper", "less", "other"), claims=claims)
+    row = row_of(about, records([0.7, 0.8]) | records([0.5, 0.6], arm="less"))
+    write_table([row], tmp_path, about=about_of())
+    last = lesson_rows("31", tmp_path).splitlines()[-2:]
+    assert last[0].startswith("- b: More is better. **Shown**: paper less less 0.200 [0.200, 0.200]")
+    assert last[1] == "- b: Never run. **Not run**."
 
 
 def test_csv_has_a_line_a_claim_and_every_column():

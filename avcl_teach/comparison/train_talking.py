@@ -2,7 +2,6 @@
 
     python -m avcl_teach.comparison.train_talking --listeners                  # under a minute
     python -m avcl_teach.comparison.train_talking --arm paper --steps 1500     # about 8 minutes
-    avcl table1 --only mira2021 --out made; python -m avcl_teach.comparison.train_talking --collect made
 
 The first call must come first: the generator is trained with the ear and scored by the recogniser that it
 leaves. They write avcl_teach/weights/*.safetensors (float16) with a JSON beside each: command, commit, seed,
@@ -92,24 +91,6 @@ def stored_card(file: str = SPEECH) -> dict:
     return json.loads((FOLDER / f"{file}.json").read_text(encoding="utf-8"))
 
 
-def stored_row() -> dict:
-    """Read the row of Table 1 as it was measured: every seed, and what became of the claims.
-
-    Errors: FileNotFoundError for a missing file. Lesson: 37.
-    """
-    return json.loads((FOLDER / f"{SPEECH}_row.json").read_text(encoding="utf-8"))
-
-
-def collect_row(folder: Path) -> dict:
-    """Keep the row of mira2021 that `avcl table1 --out folder` left, and return it."""
-    from avcl_teach.table1.report import read_table
-
-    (row,) = (r for r in read_table(folder / "table1.json")["rows"] if r["about"]["name"] == "mira2021")
-    text = json.dumps({k: v for k, v in row.items() if k != "about"}, indent=1) + "\n"
-    (FOLDER / f"{SPEECH}_row.json").write_text(text, encoding="utf-8")
-    return row
-
-
 def _wer(recogniser: Listener, x: torch.Tensor, data: talking.Talk) -> float:
     return word_error_rate(data.words.tolist(), transcribe(recogniser, x))
 
@@ -129,10 +110,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commit", default=os.environ.get("GIT_COMMIT", ""))
-    parser.add_argument("--collect", type=Path, help="folder that avcl table1 wrote")
     given = parser.parse_args()
-    if given.collect:
-        collect_row(given.collect)
     if given.listeners:
         print(json.dumps(train_listeners(steps=given.steps or 500, commit=given.commit), indent=1))
     if given.arm:

@@ -81,8 +81,12 @@ nor that of the wrong partner. Scores of different metrics or protocols are not 
 for a spreadsheet: {{download}}`table1.csv`.
 """
 
-HEADER = """| system | lesson | task | metric | score | chance | wrong partner | ceiling | claims | seeds | s | MB |
-|---|---|---|---|---:|---:|---:|---:|---|---:|---:|---:|"""  # noqa: E501
+WHOLE = (
+    "system", "lesson", "task", "metric", "score", "chance", "wrong partner", "ceiling", "claims", "seeds",
+    "s", "MB",
+)  # fmt: skip
+NARROW = ("system", "metric", "score", "chance", "wrong partner", "ceiling")
+_NUMBERS = {"score", "chance", "wrong partner", "ceiling", "seeds", "s", "MB"}
 
 MADE_WITH = """
 Made with avcl_teach {avcl_teach}, torch {torch}, Python {python} on {device}, {threads} thread(s) a run;
@@ -105,33 +109,30 @@ def as_page(table: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_lines(rows: Sequence[dict], *, linked: bool = False) -> str:
+def as_lines(rows: Sequence[dict], *, columns: Sequence[str] = WHOLE, linked: bool = False) -> str:
     """Return rows as one Markdown table; linked: the paper leads to the words about it further down."""
-    return "\n".join([HEADER, *(_line(row, linked) for row in rows)])
+    ruler = ["---:" if name in _NUMBERS else "---" for name in columns]
+    table = [columns, ruler, *([_shown(row, linked)[name] for name in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in table)
 
 
-def _line(row: dict, linked: bool) -> str:
+def _shown(row: dict, linked: bool) -> dict[str, str]:
     about = row["about"]
-    name = f"[{about['paper']}](#{about['name']})" if linked else about["paper"]
-    head = f"| {name} | {about['lesson']} | {_safe(about['task'])} "
+    cells = dict.fromkeys(WHOLE, "")
+    cells |= {"lesson": about["lesson"], "task": _safe(about["task"]), "metric": _safe(about["metric"])}
+    cells["system"] = f"[{about['paper']}](#{about['name']})" if linked else about["paper"]
     if "score" not in row:
-        return head + f"| {_safe(about['metric'])} | failed | | | | | | | |"
-    score = spread(row["score"], about["unit"])
+        return cells | {"score": "failed"}
+    for name in ("score", "chance", "wrong_partner", "ceiling"):
+        cells[name.replace("_", " ")] = spread(row[name], about["unit"])
     if row["beats_chance"] and row["beats_wrong_partner"]:
-        score = f"**{score}**"
-    way = "" if about["higher_is_better"] else " (lower is better)"
+        cells["score"] = f"**{cells['score']}**"
+    if not about["higher_is_better"]:
+        cells["metric"] += " (lower is better)"
     verdicts = [claim["verdict"] for claim in row["claims"]]
-    claims = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)) or "none made"
-    cells = [
-        _safe(about["metric"]) + way,
-        score,
-        *(spread(row[name], about["unit"]) for name in ("chance", "wrong_partner", "ceiling")),
-        claims,
-        str(row["n_seeds"]),
-        f"{row['seconds']:.0f}",
-        f"{row['peak_mb']:.0f}" if row["peak_mb"] else "",
-    ]
-    return head + "| " + " | ".join(cells) + " |"
+    told = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)) or "none made"
+    peak = f"{row['peak_mb']:.0f}" if row["peak_mb"] else ""
+    return cells | {"claims": told, "seeds": str(row["n_seeds"]), "s": f"{row['seconds']:.0f}", "MB": peak}
 
 
 def _words(row: dict) -> list[str]:
@@ -147,13 +148,20 @@ def _words(row: dict) -> list[str]:
         f" Ceiling: {_sentence(about['ceiling'])}",
         f"- Labels used: {_sentence(about['labels_used'])} Paired: {_sentence(about['paired'])}",
     ]
-    for claim in row.get("claims", []):
-        text = _sentence(claim["text"][:1].upper() + claim["text"][1:])
-        lines.append(f"- Claim: {text} **{claim['verdict'].capitalize()}**{_difference(claim, about)}")
+    lines += [f"- Claim: {words}" for words in claim_words(row)]
     if row.get("extra"):
         extras = (f"{name} {spread(value, '')}" for name, value in row["extra"].items())
         lines.append(f"- Beside it: {'; '.join(extras)}.")
     lines += [f"- Failed: {error}" for error in row.get("errors", [])]
+    return lines
+
+
+def claim_words(row: dict) -> list[str]:
+    """Return a line for every claim of a row: its sentence, the verdict, the difference of its arms."""
+    about, lines = row["about"], []
+    for claim in row.get("claims", []):
+        text = _sentence(claim["text"][:1].upper() + claim["text"][1:])
+        lines.append(f"{text} **{claim['verdict'].capitalize()}**{_difference(claim, about)}")
     return lines
 
 

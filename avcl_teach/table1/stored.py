@@ -19,13 +19,17 @@ def stored_table(folder: str | Path = MADE) -> dict:
 
 
 def lesson_rows(lesson: str, folder: str | Path = MADE) -> str:
-    """Return the shipped rows of one lesson as a Markdown table: scores, controls and claims.
+    """Return the shipped rows of one lesson in Markdown: a table of scores and controls, then every claim.
 
     Errors: as `stored_table`, and ValueError for a lesson without rows.
     """
-    from avcl_teach.table1.report import as_lines
+    from avcl_teach.table1.report import NARROW, as_lines, claim_words
 
     rows = [row for row in stored_table(folder)["rows"] if row["about"]["lesson"] == lesson]
     if not rows:
         raise ValueError(f"expected a lesson with rows in the table, got {lesson!r}")
-    return as_lines(rows)
+    claims = [f"- {row['about']['paper']}: {words}" for row in rows for words in claim_words(row)]
+    lines = [as_lines(rows, columns=NARROW)]
+    if claims:
+        lines += ["", "What the papers claim, here:", "", *claims]
+    return "\n".join(lines)
