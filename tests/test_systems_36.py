@@ -77,6 +77,41 @@ def test_dissimilarity_by_hand():
     torch.testing.assert_close(found[1, 2], (q[1] - g[2]).norm() / 2 + (x - y).square().mean() / 2)
 
 
+def test_a_stretch_lies_where_the_diagonal_sums_least():
+    D = torch.ones(4, 5)
+    D[1, 3], D[2, 4] = 0.0, 0.5  # rows 1 and 2 fit columns 3 and 4
+    D[1, 0] = 0.2  # alone better than its neighbour, the sum is not
+    assert zhu2021b.best_offset(D, 1, 2) == 3
+    assert zhu2021b.best_offset(D, 2, 1) == 4
+    assert zhu2021b.best_offset(torch.rand(4, 4), 0, 4) == 0  # nowhere else to lie
+    with pytest.raises(ValueError, match="inside 4 segments, got 2 from 3"):
+        zhu2021b.best_offset(D, 3, 2)
+
+
+def test_moments_are_found_by_a_net_that_hears_what_it_sees_and_not_in_other_clips():
+    class Told(zhu2021b.SharedDecoderVAE):
+        def forward(self, x_a, x_v):
+            zero = torch.zeros(1, 1)
+            return [FromEither(zero, zero, x, Gaussian(x, torch.zeros_like(x))) for x in (x_a, x_v)]
+
+    torch.manual_seed(0)
+    moments = []
+    for i in range(60):
+        x = torch.randn(6, 3)
+        moments.append(zhu2021b.Moment(x, x.clone(), i % 4, 2 + i % 2))
+    found = zhu2021b.find_moments(Told(3, 3, 3, hidden=(8,)).eval(), moments)
+    assert found["moment"] == 1
+    assert found["moment, chance"] == pytest.approx((1 / 5 + 1 / 4) / 2)
+    assert abs(found["moment, wrong clip"] - found["moment, chance"]) < 0.15  # 120 questions
+
+
+def test_matched_moments_are_one_stretch_that_ends_inside_the_clip():
+    moments = zhu2021b.matched_moments(0, n_train=128, n_test=64)
+    assert 20 < len(moments) <= 64
+    assert all(2 <= m.length < 8 and 0 <= m.start <= 8 - m.length for m in moments)
+    assert all(m.x_a.shape == (8, 64) and m.x_v.shape == (8, 182) for m in moments)
+
+
 def test_the_distance_is_of_posteriors_or_of_draws():
     def side(mean, z):
         q = Gaussian(torch.full((1, 2), mean), torch.zeros(1, 2))
