@@ -5,6 +5,8 @@ import io
 import json
 import sys
 import types
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,10 +15,10 @@ from avcl_teach import systems
 from avcl_teach.cli import app
 from avcl_teach.table1 import Claim, Outcome, System, lesson_rows, stored_table
 from avcl_teach.table1 import jobs as jobs_module
-from avcl_teach.table1.jobs import Job, jobs_of, read_record, record_path
+from avcl_teach.table1.jobs import Job, chosen_systems, jobs_of, read_record, record_path
 from avcl_teach.table1.one import peak_mb, run_job
 from avcl_teach.table1.report import COLUMNS, as_csv, as_page, read_table, write_table
-from avcl_teach.table1.rows import apart, judge, row_of, summary
+from avcl_teach.table1.rows import apart, judge, row_of, row_or_failure, summary
 from avcl_teach.table1.runner import run_jobs
 
 KEYS = ["system", "paper", "task", "metric", "protocol", "chance", "labels_used", "paired", "claim", "lesson"]
@@ -41,7 +43,9 @@ def records(scores, *, arm="paper", **kept) -> dict:
 
 
 def test_a_row_holds_the_interval_by_hand():
-    row = row_of(declare(), records([0.7, 0.8, 0.9]))
+    runs = records([0.7, 0.8, 0.9])
+    runs[Job("toy2000", "paper", 1)] |= {"seconds": 9.0, "peak_mb": 200.0}  # it shared the cores
+    row = row_of(declare(), runs)
     half = 4.302652729911275 * 0.1 / 3**0.5  # t_2 at 97.5 %, standard deviation .1
     assert row["score"]["mean"] == pytest.approx(0.8)
     assert row["score"]["high"] == pytest.approx(0.8 + half)
@@ -247,6 +251,75 @@ def test_the_command_runs_without_claims_and_takes_what_was_run_before(toy, tmp_
     assert "toy2000" in (tmp_path / "b" / "table1.csv").read_text()
 
 
+def test_a_module_that_cannot_be_imported_costs_only_itself(toy, tmp_path):
+    (toy / "broken1999.py").write_text("def run(:\n")
+    call = ["table1", "--only", "toy2000", "--only", "broken1999", "--seeds", "1", "--no-claims"]
+    call += ["--records", str(tmp_path / "r"), "--out", str(tmp_path / "a")]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 1 and "broken1999 cannot be imported" in result.output
+    (row,) = stored_table(tmp_path / "a")["rows"]
+    assert row["about"]["name"] == "toy2000" and row["score"]["mean"] == 0.5
+    listed = CliRunner().invoke(app, ["table1", "--list"])
+    assert listed.exit_code == 1 and "toy2000" in listed.output and "SyntaxError" in listed.output
+
+
+def test_in_words_the_command_shows_its_progress_and_where_the_table_lies(toy, tmp_path):
+    call = ["table1", "--only", "toy2000", "--seeds", "2", "--no-claims", "--records", str(tmp_path / "r")]
+    result = CliRunner().invoke(app, [*call, "--out", str(tmp_path / "a")])
+    assert result.exit_code == 0 and "2/2" in result.output  # the bar
+    assert "toy2000 paper seed 1: 0.510" in result.output and "table1.md, .csv, .json" in result.output
+    again = CliRunner().invoke(app, [*call, "--out", str(tmp_path / "a"), "--again"])
+    assert again.exit_code == 0
+
+
+def test_again_runs_what_has_a_record(toy, tmp_path):
+    jobs = jobs_of(systems.find("toy2000").ABOUT, n_seeds=1, claims=False)
+    run_jobs(jobs, folder=tmp_path / "r")
+    (path,) = (tmp_path / "r").iterdir()
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"outcome": asdict(Outcome(0.9, 0.1, 0.1, 1.0))})
+    )
+    assert run_jobs(jobs, folder=tmp_path / "r")[jobs[0]]["outcome"]["score"] == 0.9
+    assert run_jobs(jobs, folder=tmp_path / "r", again=True)[jobs[0]]["outcome"]["score"] == 0.5
+
+
+def test_after_an_interrupt_records_stay_and_the_next_call_goes_on(toy, tmp_path):
+    jobs = jobs_of(systems.find("toy2000").ABOUT, n_seeds=3, claims=False)
+
+    def interrupt(job, kept):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, folder=tmp_path, workers=1, said=interrupt)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert 1 <= len(kept) < 3
+    assert all("outcome" in record for record in run_jobs(jobs, folder=tmp_path).values())
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+
+
+def test_the_device_reaches_the_system(monkeypatch):
+    asked = {}
+    module = types.ModuleType("toy")
+    module.run = lambda seed, **kept: asked.update(kept, seed=seed) or Outcome(0.5, 0.1, 0.1, 1.0)
+    monkeypatch.setattr(systems, "find", lambda name: module)
+    run_job(Job("toy2000", "less", 4, "quick", "meta"))
+    assert asked == {"seed": 4, "arm": "less", "budget": "quick", "device": "meta"}
+
+
+def test_a_claim_on_a_number_that_is_not_told_is_not_run_and_costs_no_row():
+    claims = (Claim("x", "paper", "less", "far"), Claim("y", "paper", "less"))
+    about = declare(arms=("paper", "less"), claims=claims)
+    told = records([0.7, 0.8]) | records([0.5, 0.6], arm="less")
+    for job, record in told.items():
+        record["outcome"]["extra"] = {"far": float("nan")} if job.arm == "paper" else {}
+    row = row_or_failure(about, told)
+    assert [claim["verdict"] for claim in row["claims"]] == ["not run", "shown"]
+    del next(iter(told.values()))["outcome"]["score"]
+    failed = row_or_failure(about, told)
+    assert failed["errors"] == ["KeyError: 'score'"] and "score" not in failed
+    assert "failed" in as_page({"about": about_of(), "rows": [failed]})
+
+
 def test_a_run_that_takes_too_long_is_stopped(toy, tmp_path):
     (job,) = jobs_of(systems.find("toy2000").ABOUT, n_seeds=1)[:1]
     found = run_jobs([job], folder=tmp_path, limit_s=0.05)
@@ -314,6 +387,14 @@ def test_every_system_declares_itself(name, root):
     for bad in ({"arm": "no such arm"}, {"budget": "huge"}):
         with pytest.raises(ValueError, match="expected"):
             module.run(0, **{"budget": "quick"} | bad)
+
+
+def test_rows_are_quoted_as_the_survey_prints_them():
+    printed = (Path(__file__).parent / "survey_table1.tsv").read_text(encoding="utf-8").splitlines()
+    rows = {line.replace("[", "").replace("]", "").replace("\t", " | ") for line in printed}
+    assert len(rows) == 40
+    quoted = [about.survey_row for about in chosen_systems(())[0] if about.name != "zeng2018"]  # not a row
+    assert len(set(quoted)) == len(quoted) and set(quoted) <= rows
 
 
 @pytest.mark.parametrize("name", ["table1.md", "table1.csv"])

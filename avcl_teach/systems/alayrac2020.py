@@ -4,9 +4,10 @@ Verified in the released code: picture to fine space by two layers with batch no
 fine to coarse by two layers on ReLU, words by a linear layer; words: frozen vectors, linear, ReLU, maximum,
 linear; NCE for sound, MIL-NCE for words, tau 0.07. From memory: fine and coarse beats one shared space.
 Shrunk: steps of a quarter second, 64 and 32 units, 200 steps of 128 clips; random word vectors for word2vec;
-every clip has words. Reconstruction: the captions, 5 a clip, of which one is about it, the others about
-others. Avoided: sound sent through the coarse head in training (it spoils the norm's statistics), captions
-averaged before the exponential, positives counted twice, captions of clips mixed by a wrong view. Lesson: 31.
+every clip has words; the coarse head reads unit vectors times 8. Reconstruction: the captions, 5 a clip, of
+which one is about it, the others about others. Avoided: sound sent through the coarse head in training (it
+spoils the norm's statistics), captions averaged before the exponential, positives counted twice, captions of
+clips mixed by a wrong view. Lesson: 31.
 """
 
 import torch
@@ -38,7 +39,8 @@ ABOUT = System(
     ceiling="the same tower trained on all labels (as many of each class as the rarest has)",
     labels_used="none in pretraining; captions name the instrument in one of five",
     paired="sound and picture of one view of a clip; five captions, one of them about it",
-    survey_row="Alayrac 2020 | NCE + MIL-NCE | Semi-Supervised | ACC 88.9/91.8/67.1 | ESC-50/UCF101/HMDB51",
+    survey_row="Alayrac et al., 2020 | NCE + MIL-NCE | Semi-Supervised | Sound Classification/Action "
+    "Recognition | ACC | 88.9/91.8/67.1 | ESC-50/UCF101/HMDB51",
     correction="Self-supervised. All three are linear probes; fine-tuned 95.2 and 75.0 (from memory).",
     kept="fine and coarse spaces, NCE for sound, MIL-NCE for words, sound and words never meet in training",
     claims=(

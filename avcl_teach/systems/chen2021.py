@@ -38,12 +38,13 @@ ABOUT = System(
     ceiling=_places.CEILING,
     labels_used="none; that solo clips hold one object",
     paired="sound and picture of one clip",
-    survey_row="Sound localization; NCE; AUC 0.573 / 0.590 on Flickr-SoundNet / VGG-SS",
+    survey_row="Chen et al., 2021 | NCE | Semi-Supervised | Sound Localization | AUC | 0.573/0.590 | "
+    "Flickr-SoundNet/VGG-SS",
     correction="both values are AUCs on the Flickr-SoundNet test, after training on Flickr-144k and on "
     "VGG-Sound-144k (from memory); on VGG-SS the AUC is 0.382",
     kept="map of unit vectors, tri-map, negatives of the batch, temperature",
     claims=(
-        Claim("Hard negatives from the own picture help, and ignoring doubtful places helps more.",
+        Claim("The tri-map (own dark places as negatives, doubtful ones ignored) beats the best place.",
               "tri-map", "best place"),
         Claim("Ignoring doubtful places helps.", "tri-map", "bi-map"),
         Claim("A network that has seen solo clips first can use the loss, a fresh one cannot.",

@@ -5,11 +5,12 @@ blocks fed by its code, no noise; the code joins D late; no class label in eithe
 class judges. From the first version's abstract: a "moving-average adversarial loss" against instability,
 whose form was not read. Reconstruction: the generator plays against the running mean of D's weights as well
 as D (a mean of past *losses* would do nothing: past ones carry no gradient, and a factor is lost on Adam).
-Ours: D also refuses a real picture beside another sound's code (Reed et al. 2016), so that it cannot
-ignore the code. Shrunk: log-mels and pictures of 32 x 32, code of 64 for 512, three dense blocks for
-six. Pictures are drawings without colour (no sound tells colours). Judges learn from individuals that the
-generator never saw, of real pictures and of spoilt ones. Avoided: batch norm, whose statistics would mix real
-and drawn. Lesson: 36.
+Ours: D also refuses a real picture beside another sound's code (Reed et al. 2016), so that it cannot ignore
+the code. Shrunk: log-mels and pictures of 32 x 32, code of 64 for 512, three dense blocks for six. Pictures
+are drawings without colour (no sound tells colours). Judges learn from individuals that the generator never
+saw, of real pictures and of spoilt ones. Avoided: batch norm, whose statistics would mix real and drawn.
+Changed: no dropout in D, a penalty on its gradient at real pictures, a running mean of the generator's
+weights draws at test. Left out: the price of a wide bottleneck in distance of pixels. Lesson: 36.
 """
 
 import copy
@@ -44,13 +45,18 @@ ABOUT = System(
     ceiling="the same judges on the real pictures of the test",
     labels_used="none to draw; class labels by the judges",
     paired="half a second of sound and one picture of the same clip",
-    survey_row="MSE + Adv.L. | Semi-Supervised | Sound-2-Image Generation | I | 0.14 | VEGAS",
+    survey_row="Fanzeres and Nadeu, 2021 | MSE + Adv.L. | Semi-Supervised | Sound-2-Image Generation | I "
+    "| 0.14 | VEGAS",
     correction="the paper calls itself unsupervised; MSE trains the auto-encoder of sounds alone, the "
     "generator is adversarial; I is informativity, of five classes",
     kept="code learned without pictures, dense connections, code late in D, no class label in G or D",
     claims=(
         Claim("A wider bottleneck tells more.", "paper", "code of 8"),
-        Claim("An opponent makes pictures more recognisable than squared error.", "paper", "pixels"),
+        Claim(
+            "Not of the paper: an opponent makes pictures more recognisable than squared error.",
+            "paper",
+            "pixels",
+        ),
     ),
     arms=("paper", "code of 8", "pixels"),
 )

@@ -7,7 +7,9 @@ one more slot for what no box shows. No stem is ever given: duets enter as sums.
 Shrunk: the visual vector weighs K maps of the mixture, as in Zhao et al. 2018, so that one decoding serves
 all slots (tiled, 400 steps were not enough to tell two objects apart: 0.5 dB above the mixture); boxes are
 pictures of solos, one label in ten is wrong as a detector's would be; videos of one or two objects are sums
-of solos. Faults avoided: sums clamped on one side only, mixture halved while targets are not. Lesson: 35.
+of solos; the further slot is a learned vector, not a picture. Left out: classes that always play together in
+training and apart at test. Faults avoided: sums clamped on one side only, mixture halved while targets are
+not. Lesson: 35.
 """
 
 import torch

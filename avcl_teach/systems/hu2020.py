@@ -6,7 +6,8 @@ matching by smallest distance, the curriculum. Changed: places and sounds are un
 random lie 1.4 apart, so the margin is 1.4, not 5; every other picture of the batch is a negative, not one of
 them; the number of objects seen grows, one of which sounds. Both arms take the same steps of the same losses:
 whole pictures, their best place, then components (without that start the nearest component was often the
-background, in one seed of three). Lesson 34.
+background, in one seed of three). Left out: components of sound (a sound is one vector here, matched with its
+nearest visual component) and the separation of sounds, which the paper has, too. Lesson 34.
 """
 
 import torch
@@ -35,7 +36,8 @@ ABOUT = System(
     ceiling=_places.CEILING,
     labels_used="none; how many objects a clip shows",
     paired="sound and picture of one clip",
-    survey_row="Sound localization and separation; contrastive; AUC 49.2, SDR 6.59",
+    survey_row="Hu et al., 2020 | CL | Semi-Supervised | Sound Separation & Localization | AUC/SDR | "
+    "49.2/6.59 | Flickr-SoundNet/MUSIC",
     correction="its AUC is in percent, the one of Chen et al. in the same column a fraction",
     kept="differentiable clustering, matching of the nearest components, curriculum",
     claims=(

@@ -38,8 +38,8 @@ ABOUT = System(
     ceiling="the true difference, as a complex mask within -1 to 1 on the sum.",
     labels_used="two ears as targets, for all clips or for one in five; classes, by the picture trunk alone",
     paired="one frame and the sound of the same window",
-    survey_row="Lin and Wang 2021 | Sound separation | CE | Semi-supervised | FAIR-Play/YT-Music | "
-    "STFT 0.865/1.448",
+    survey_row="Lin and Wang, 2021 | CE | Semi-Supervised | Sound Separation | STFT | 0.865/1.448 | FAIR "
+    "PLAY/YT-MUSIC",
     correction="the task is spatialisation of a mono sound; the objective is the squared error of the "
     "difference's spectrum plus a binary cross-entropy for consistency; the figures are those of the "
     "supervised table.",
@@ -50,7 +50,7 @@ ABOUT = System(
     claims=(
         Claim("The picture helps: mono to binaural needs to see.", "paper", "sound alone"),
         Claim("Consistency of sides lowers the error.", "paper", "no consistency"),
-        Claim("Consistency helps most where few clips have two ears.", "few", "few, no consistency"),
+        Claim("Consistency helps where few clips have two ears.", "few", "few, no consistency"),
     ),
 )
 SIZES = {

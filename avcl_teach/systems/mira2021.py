@@ -33,7 +33,8 @@ ABOUT = System(
     "double on the lips)",
     labels_used="words and alignments, by the recogniser and the ear of the loss alone; the generator: none",
     paired="moving lips and the speech of one clip",
-    survey_row="Mira 2021, Adv.L, Unsupervised, Video-2-Speech Generation, WER, 23.1/42.5, GRID/LRW",
+    survey_row="Mira et al., 2021 | Adv.L | Unsupervised | Video-2-Speech Generation | WER | 23.1/42.5 | "
+    "GRID/LRW",
     correction="adversarial losses and three comparative ones (perceptual, power, MFCC); training is paired "
     "(self-supervised), WER needs a recogniser trained elsewhere; the split of GRID behind 23.1 is not said",
     kept="decoding in step with the frames, both critics with gradient penalty, all three comparative losses",

@@ -43,8 +43,8 @@ ABOUT = System(
     labels_used="none, but for those of the frozen picture trunk (classes of solo clips); the probe learns "
     "from turned and unturned sounds it made itself",
     paired="views of one moment and its first-order ambisonics, turned to each view",
-    survey_row="Morgado 2020 | Sound localization | NCE | Semi-supervised | YT-360/UCF/HMDB | "
-    "73.85/73.8/37.66",
+    survey_row="Morgado et al., 2020 | NCE | Semi-Supervised | Sound Localization | ACC | "
+    "73.85/73.8/37.66 | YT-360/UCF-101/HMDB51",
     correction="self-supervised representation learning: 73.85 is the accuracy of a binary probe (which of "
     "two is not stated), the other two are fine-tuned recognition; no localization is measured.",
     kept="sound turned to each view, set transformer, easy and hard negatives, two stages; changed: "

@@ -49,7 +49,8 @@ ABOUT = System(
     ceiling="the band most probable given the instruments of all shots, told without error",
     labels_used="none in pretraining",
     paired="sound and picture of one window, in the same version",
-    survey_row="Patrick 2020 | NCE | Semi-Supervised | ACC 88.5/95.2/72.8 | ESC-50/UCF101/HMDB51",
+    survey_row="Patrick et al., 2020 | NCE | Semi-Supervised | Sound Classification/Action Recognition | "
+    "ACC | 88.5/95.2/72.8 | ESC-50/UCF101/HMDB51",
     correction="Self-supervised. 95.2 and 72.8 are fine-tuned, after pretraining on 65 million videos; "
     "Kinetics-400 gives 90.9 and 62.3. 88.5 is a linear probe. Temporal alignment is one choice of several.",
     kept="all four versions of a window in one batch; a choice for each transformation; negatives of a batch",

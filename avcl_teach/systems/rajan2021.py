@@ -3,9 +3,10 @@
 Known: translation, alignment by correlation, CCC of arousal and valence on RECOLA (verified, from the
 abstracts). Reconstruction: the form of the terms, all sizes and weights. Kept: at test the weak encoder and
 its predictor run alone; whole-batch statistics with a batch of at least 4 times the code. Here the weak
-modality is the face and the strong one the voice, the target arousal at every step. Avoided: CCC of each clip
-averaged (frames of all clips stand end to end), correlation with fewer rows than 4 times the code, the strong
-modality at test. The row of Table 1 belongs to another paper of the authors. Lesson: 32.
+modality is the face and the strong one the voice, the target arousal at every step; alignment is of the means
+of clips. Avoided: CCC of each clip averaged (frames of all clips stand end to end), correlation with fewer
+rows than 4 times the code, the strong modality at test. The row of Table 1 belongs to another paper of the
+authors. Lesson: 32.
 """
 
 import torch
@@ -32,7 +33,8 @@ ABOUT = System(
     ceiling="the strong modality alone: the same net trained and tested on the voice",
     labels_used="arousal of every step",
     paired="voice and face of one clip, in training alone",
-    survey_row="MSE + DCCA + CE | Supervised | Emotion Recognition | ACC 56.5(A)/55.2(V) | SEW",
+    survey_row="Rajan et al., 2021 | MSE + DCCA + CE | Supervised | Emotion Recognition | ACC | "
+    "56.5(A)/55.2(V) | SEW",
     correction="the cited paper regresses arousal and valence (CCC, RECOLA) and has no accuracy; the numbers "
     "are those of another paper of the authors, and SEW is no such data set",
     kept="translation and alignment in training; weak encoder and predictor alone at test",

@@ -44,7 +44,8 @@ ABOUT = System(
     labels_used="a class or none for every segment (weak: classes of the clip; unsupervised: none, but the "
     "share of matches and the names of eight clusters)",
     paired="sound and picture of one segment",
-    survey_row="Sound Localization | Semi-(Un)supervised | CE/T | AVE | 74.8",
+    survey_row="Ramaswamy and Das, 2020 | CE/T | Semi-(Un)Supervised | Sound Localization | ACC | 74.8 | "
+    "AVE",
     correction="74.8 is the supervised number for events in time; the triplet is over Gram matrices and "
     "belongs to another task of the paper, sources in the image",
     kept="fusion by a product, weights for segments, three losses",

@@ -38,7 +38,8 @@ ABOUT = System(
     ceiling="the band most probable given the instruments of all shots, told without error",
     labels_used="none in pretraining",
     paired="narrow picture and broad sound of one concert",
-    survey_row="Recasens 2021 | L2 | Semi-Supervised | ACC 93.2/69.9/93. | UCF101/HMDB51/ESC-50",
+    survey_row="Recasens et al., 2021 | L2 | Semi-Supervised | Action Recognition/Sound Classification | "
+    "ACC | 93.2/69.9/93. | UCF101/HMDB51/ESC-50",
     correction="Self-supervised. 93.2 and 69.9 are linear probes of a double-width network with sound and "
     "flow; fine-tuned 95.7 and 77.8 exist. On unit vectors the L2 is 1 - cos. Nothing is reconstructed.",
     kept="two temporal extents, two backbones, predictors, stop-gradient, batch norm in the heads",

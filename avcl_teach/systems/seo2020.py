@@ -4,8 +4,9 @@ Known: a frozen source model of the text, a decoder and a discriminator that pul
 the text's, a classifier for each side (from a reader's notes, which contradict each other on which class is 1
 in D: here text is 1). Reconstruction: sizes, weights, data. Kept: the frozen source in evaluation mode,
 decoder and discriminator, separate classifiers. Shrunk: GRUs of 32, utterances stand alone (no context across
-a video). Changed: few clips are labelled while all have text, for with all labels there is nothing left to
-teach here. Table 1 prints "Adv.L + CE": the decoder's MSE is missing there. Lesson: 32.
+a video). Left out: rows of face alone and voice alone. Changed: few clips are labelled while all have text,
+for with all labels there is nothing left to teach here. Table 1 prints "Adv.L + CE": the decoder's MSE is
+missing there. Lesson: 32.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,8 @@ ABOUT = System(
     ceiling="the best guess from the true sign of the mouth",
     labels_used="valence of a few clips; text of all training clips",
     paired="voice, face and, in training alone, the words of one clip",
-    survey_row="Adv.L + CE | Semi-Supervised | Emotion Recognition | ACC 65.2/40.1 | CMU-MOSI/EMOCAP",
+    survey_row="Seo et al., 2020 | Adv.L + CE | Semi-Supervised | Emotion Recognition | ACC | 65.2/40.1 | "
+    "CMU-MOSI/EMOCAP",
     correction="there is an MSE too (the decoder); the text is a third modality, used in training alone; the "
     "data set is IEMOCAP",
     kept="pretrained frozen text model, decoder and discriminator, a classifier for each side",

@@ -1,11 +1,11 @@
 """Zhang, Wang and Du 2019: attention-guided factorized bilinear pooling for emotion from face and voice.
 
-Known: the pipeline and 62.48 % on AFEW (verified, from the abstract); the form of the attention and the
-video branch (from memory). Reconstruction: sizes, and the data. Kept: attention before the fusion, factor k
-with sum pooling, signed root and unit length, cross-entropy. Shrunk: three convolutions over prosody and over
+Known: the pipeline and 62.48 % on AFEW (verified, from the abstract); the form of the attention and the video
+branch (from memory). Reconstruction: sizes, and the data. Kept: attention before the fusion, factor k with
+sum pooling, signed root and unit length, cross-entropy. Shrunk: three convolutions over prosody and over
 eigenfaces (frozen features for the face, as in the paper); k = 4, 32 outputs. Three fifths of all steps show
-something else than the talker. Avoided: a root without eps (NaN), dropout after the norm, k and the outputs
-swapped. Lesson: 32.
+something else than the talker. Ours: a second head says whether voice and face fit. Avoided: a root without
+eps (NaN), dropout after the norm, k and the outputs swapped. Lesson: 32.
 """
 
 import torch
@@ -32,9 +32,9 @@ ABOUT = System(
     protocol="five emotions of talkers never met, 60 % of the steps show something else; classes count alike",
     chance="1 / 5 classes",
     ceiling="the best guess from the true signs of arousal, voice's and face's valence",
-    labels_used="emotion of every clip",
+    labels_used="emotion of every clip, and whether voice and face fit (a second label)",
     paired="voice and face of one clip",
-    survey_row="CE | Supervised | Emotion Recognition | ACC 62.5 | AFEW8.0",
+    survey_row="Zhang et al., 2019 | CE | Supervised | Emotion Recognition | ACC | 62.5 | AFEW8.0",
     correction="",
     kept="attention before the fusion, k factors and sum pooling, signed root and unit length",
     arms=("paper", "concat", "sum", "mean pool"),

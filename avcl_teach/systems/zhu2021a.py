@@ -34,10 +34,11 @@ ABOUT = System(
     "in training; soft masks, BSS Eval with 512 taps, no permutation search",
     chance="SDR of the mixture itself, taken for either source",
     ceiling="SDR of the dominant masks of the true shares",
-    labels_used="to draw pairs of different classes; the category arm is told both, in training and at test",
+    labels_used="to draw pairs of different classes and for the picture trunk; the category arm is told both "
+    "classes, in training and at test",
     paired="the sound of a mixture and one picture of each of its two sources",
-    survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | 10.74 | "
-    "MUSIC",
+    survey_row="Zhu and Rahtu, 2021 | CE | Semi-Supervised | Sound Separation & Localization | SDR | "
+    "10.74 | MUSIC",
     correction="10.74 is the oracle: the true category in place of the picture; it locates nothing. The "
     "best system that looks at pixels reaches 10.59, with labels in training",
     kept="K = number of classes, no alpha and beta in the product, matching and mismatching pairs",

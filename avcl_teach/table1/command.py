@@ -22,13 +22,13 @@ def table1(
 ) -> None:
     """Train and test every system of Table 1 that is here, over seeds, beside its chance and controls.
 
-    Started again after an interrupt it goes on where it stopped. A run that fails is told in its row; the
-    others are not touched; exit code 1 then.
+    Started again after an interrupt it goes on where it stopped. A run that fails is told in its row, a
+    system that cannot be imported is named; the others are not touched; exit code 1 then.
     """
     from avcl_teach.table1.jobs import chosen_systems, jobs_of, read_record, record_path, records_folder
 
     try:
-        chosen = chosen_systems(only or ())
+        chosen, broken = chosen_systems(only or ())
         budget = budget or ("cpu" if device == "cpu" else "gpu")
         how = {"n_seeds": seeds, "budget": budget, "device": device}
         every = [job for about in chosen for job in jobs_of(about, **how)]
@@ -36,15 +36,17 @@ def table1(
         check_device(device)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    for name, why in broken.items():
+        typer.echo(f"{name} cannot be imported and is left out: {why}", err=True)
     if list_only:
         rows = [listed(about) for about in chosen]
         lines = [f"{row['system']:<18}{row['lesson']:<4}{row['task']:<42}{row['metric']}" for row in rows]
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
-        return
+        raise typer.Exit(1 if broken else 0)
     from tqdm import tqdm
 
     from avcl_teach.table1.report import read_table, spread, write_table
-    from avcl_teach.table1.rows import row_of
+    from avcl_teach.table1.rows import row_or_failure
     from avcl_teach.table1.runner import run_jobs
 
     if (out / "table1.json").is_file():  # refuse before the work, not after it
@@ -67,7 +69,7 @@ def table1(
         record = kept.get(job) or read_record(record_path(job, folder))
         if record is not None:
             kept[job] = record
-    rows = [row_of(about, kept) for about in chosen]
+    rows = [row_or_failure(about, kept) for about in chosen]
     table = write_table(rows, out, about={"budget": budget, "device": device.split(":")[0], "n_seeds": seeds})
     if as_json:
         typer.echo(json.dumps(table, indent=1, ensure_ascii=False))
@@ -76,7 +78,7 @@ def table1(
             unit, score = row["about"]["unit"], row.get("score")
             typer.echo(f"{row['about']['name']:<18}{spread(score, unit) if score else 'failed'}")
         typer.echo(f"{out / 'table1.md'}, .csv, .json")
-    raise typer.Exit(1 if any(row["errors"] for row in rows) else 0)
+    raise typer.Exit(1 if broken or any(row["errors"] for row in rows) else 0)
 
 
 def listed(about) -> dict:

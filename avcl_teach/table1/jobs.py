@@ -78,9 +78,20 @@ def records_folder() -> Path:
     return cache_folder() / "table1"
 
 
-def chosen_systems(only: Sequence[str]) -> list[System]:
-    """Return the declarations of the systems named, or of all. Errors: ValueError for unknown names."""
-    return [systems.find(name).ABOUT for name in (dict.fromkeys(only) or systems.names())]
+def chosen_systems(only: Sequence[str]) -> tuple[list[System], dict[str, str]]:
+    """Return the declarations of the systems named, or of all, and by name why some cannot be imported.
+
+    Errors: ValueError for unknown names.
+    """
+    found, broken = [], {}
+    for name in dict.fromkeys(only) or systems.names():
+        if name not in systems.names():
+            raise ValueError(f"expected a system of {', '.join(systems.names())}, got {name!r}")
+        try:
+            found.append(systems.find(name).ABOUT)
+        except Exception as error:  # whatever is wrong in one module, the others run
+            broken[name] = f"{type(error).__name__}: {error}"
+    return found, broken
 
 
 def _sources(module: str) -> list[Path]:

@@ -90,7 +90,7 @@ _NUMBERS = {"score", "chance", "wrong partner", "ceiling", "seeds", "s", "MB"}
 
 MADE_WITH = """
 Made with avcl_teach {avcl_teach}, torch {torch}, Python {python} on {device}, {threads} thread(s) a run;
-seconds and peak memory are those of a run of the first arm."""
+seconds are those of the fastest run of the first arm, memory is the most that one of them held."""
 
 
 def as_page(table: dict) -> str:

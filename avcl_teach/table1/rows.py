@@ -15,7 +15,7 @@ def row_of(about: System, records: Mapping[Job, dict]) -> dict:
     "score", "wrong_partner", "chance", "ceiling" : {"mean", "low", "high", "values"}, 95 % t-intervals over
     seeds, low and high None for a single seed · "beats_chance", "beats_wrong_partner": the intervals do not
     touch (None for a single seed) · "claims": as `judge` has them · "extra": means by
-    name · "seconds", "peak_mb": mean and most of the first arm's runs · "errors".
+    name · "seconds", "peak_mb": least and most of the first arm's runs · "errors".
     """
     mine = {job: record for job, record in records.items() if job.system == about.name}
     good = {job: record for job, record in mine.items() if "outcome" in record}
@@ -34,12 +34,20 @@ def row_of(about: System, records: Mapping[Job, dict]) -> dict:
     row["extra"] = {
         name: summary([record["outcome"]["extra"][name] for record in first]) for name in sorted(shared)
     }
-    row["seconds"] = round(sum(record["seconds"] for record in first) / len(first), 1)
+    row["seconds"] = round(min(record["seconds"] for record in first), 1)  # others may have shared the cores
     peaks = [record["peak_mb"] for record in first if record.get("peak_mb")]
     row["peak_mb"] = max(peaks) if peaks else None
     row["claims"] = [judge(claim, about, good) for claim in about.claims]
     row["made_with"] = {k: first[0][k] for k in ("avcl_teach", "torch", "python", "device", "threads")}
     return row
+
+
+def row_or_failure(about: System, records: Mapping[Job, dict]) -> dict:
+    """Return `row_of`, or where that fails a row that says why: one bad record does not cost the table."""
+    try:
+        return row_of(about, records)
+    except Exception as error:
+        return {"about": asdict(about), "n_seeds": 0, "errors": [f"{type(error).__name__}: {error}"]}
 
 
 def summary(values: Sequence[float | None]) -> dict | None:
@@ -63,13 +71,16 @@ def judge(claim: Claim, about: System, records: Mapping[Job, dict]) -> dict:
     """Compare the two arms of a claim seed by seed: "shown", "not shown", "reversed", or "not run".
 
     Shown means that the 95 % interval of better - worse lies above 0 (below, where lower scores are better).
+    A seed counts where both arms tell the claim's metric, and it is a number.
     """
     arms = {}
     for name in (claim.better, claim.worse):
         arms[name] = {
-            job.seed: _value(record["outcome"], claim.metric)
+            job.seed: value
             for job, record in records.items()
-            if job.system == about.name and job.arm == name
+            if job.system == about.name
+            and job.arm == name
+            and (value := _value(record["outcome"], claim.metric)) is not None
         }
     better, worse = arms[claim.better], arms[claim.worse]
     seeds = sorted(better.keys() & worse.keys())
@@ -84,8 +95,9 @@ def judge(claim: Claim, about: System, records: Mapping[Job, dict]) -> dict:
     return out | means | {"difference": [d.mean, d.low, d.high], "verdict": verdict}
 
 
-def _value(outcome: dict, metric: str) -> float:
-    return outcome["score"] if metric == "score" else outcome["extra"][metric]
+def _value(outcome: dict, metric: str) -> float | None:
+    value = outcome["score"] if metric == "score" else outcome["extra"].get(metric)
+    return None if value is None or math.isnan(value) else value
 
 
 def _mean(values: Mapping[int, float], seeds: Sequence[int]) -> float:
