@@ -10,7 +10,8 @@ pictures, in place of a network pretrained on clips for days (from scratch, 500 
 in released code: sound is turned to each view, then reduced to log magnitudes, which are the same for a
 source on the left and on the right: one view cannot tell, several could. Changed: the row's network is shown
 intensities, too, which do tell; the released input is the arm "magnitudes" (on val it stays near chance, .58
-after 400 steps and .52 after 1,200, when it knows its training clips better). Lesson: 39.
+after 400 steps and .52 after 1,200, when it knows its training clips better). Left out: the probe of which
+clip a sound is from (AVC-Bin), and fine-tuning. Lesson: 39.
 """
 
 import math
