@@ -44,6 +44,25 @@ def test_ccc_is_one_less_the_squared_error_over_its_denominator():
     torch.testing.assert_close(ccc(x, y), 1 - (x - y).square().mean() / below)
 
 
+def test_ccc_agrees_with_torchmetrics_which_takes_moments_over_n_less_1():
+    from torchmetrics.regression import ConcordanceCorrCoef
+
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(50, generator=g, dtype=torch.float64)
+    y = 0.6 * x + 0.8 * torch.randn(50, generator=g, dtype=torch.float64)
+
+    def peer(a, b):
+        return ConcordanceCorrCoef().set_dtype(torch.float64)(a, b)
+
+    x, y = x - x.mean(), 1.7 * (y - y.mean())  # no term of the means: the choice drops out
+    torch.testing.assert_close(ccc(x, y), peer(x, y).to(x))
+    gap = 0.9  # with it, n - 1 stands where n does: an exact factor
+    below = x.var() + y.var() + gap**2 * 50 / 49
+    expected = peer(x + gap, y).to(x) * (x.var() + y.var() + gap**2) / below
+    torch.testing.assert_close(ccc(x + gap, y), expected)
+    assert (ccc(x + gap, y) - peer(x + gap, y)).abs() > 1e-3
+
+
 def test_end_to_end_is_not_the_mean_over_clips():
     level = torch.tensor([[-1.0], [1.0]])
     y = level + 0.1 * torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 
 import pytest
@@ -76,6 +77,21 @@ def test_the_page_tells_what_was_measured_and_what_was_missed(bench):
     assert {line.count("|") for line in tables} == {6, 7}
     everything = bench["report"].page(stored(bench, ms=(9.0, 30.0, 4.0)))
     assert "Missed" not in everything and "**missed**" not in everything
+
+
+def test_the_versions_of_all_that_is_compared_are_told(bench, root):
+    lines = (root / "benchmarks" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {re.split("[=>]", line)[0]: line for line in lines if line and line[0] != "#"}
+    helpers = {"lightning-utilities"}  # not called here
+    assert set(wanted) - helpers <= set(bench["__main__"].PACKAGES)
+    record = json.loads((root / "benchmarks/results/side_by_side.json").read_text(encoding="utf-8"))
+    versions = record["versions"]
+    assert set(bench["__main__"].PACKAGES) <= set(versions)
+    pinned = {name: line.split("==")[1] for name, line in wanted.items() if "==" in line}
+    assert pinned == {name: versions[name] for name in pinned}
+    page = (root / "book" / "benchmarks.md").read_text(encoding="utf-8")
+    assert all(f"{name} {versions[name]}" in page for name in bench["__main__"].PACKAGES)
+    assert "np.linalg.solve" in page  # what the benchmark patches is told
 
 
 def test_every_bound_names_contenders_of_its_case_and_every_case_its_reference(bench):

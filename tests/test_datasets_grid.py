@@ -105,6 +105,69 @@ def test_alignment_in_seconds_without_silence(corpus):
     assert all(a.end_s <= b.start_s for a, b in zip(timed, timed[1:], strict=False))
 
 
+def align_of(code):
+    lines = [f"{1000 * k} {1000 * (k + 1)} {word}" for k, word in enumerate(grid.words_of(code), 1)]
+    return "\n".join(["0 1000 sil", *lines])
+
+
+def permuted(root, folder_of=None):
+    """Three speakers as Zenodo has them: alignments/s1 holds the sentences of another, one code in common."""
+    folder_of = folder_of or {1: 3, 2: 1, 3: 2}
+    codes = {
+        1: ("bbaf2n", "lwbqzs", "pgil4a"),
+        2: ("bbaf2n", "sriv7p", "lbwg8n"),
+        3: ("prbx9s", "swit1a", "bgah5p"),
+    }
+    for speaker, said in codes.items():
+        for code in said:
+            write(root / f"s{speaker}/{code}.mpg", "")
+            write(root / f"alignments/s{folder_of[speaker]}/{code}.align", align_of(code))
+    return folder_of
+
+
+def test_folders_of_alignments_that_are_permuted_are_refused_and_can_be_paired(tmp_path):
+    folder_of = permuted(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"speaker 1, but folder s1 holds 1 of 3 sentences, s3 holds 3.*Zenodo"
+    ):
+        grid.find_utterances(tmp_path)
+    assert grid.pair_folders(tmp_path) == folder_of
+    assert grid.pair_folders(tmp_path, speakers=[2]) == {2: 1}
+    found = grid.find_utterances(tmp_path, alignments=grid.pair_folders(tmp_path))
+    assert [u.align.parent.name for u in found] == ["s3"] * 3 + ["s1"] * 3 + ["s2"] * 3
+    assert all([w.word for w in grid.read_align(u.align, code=u.code)] == u.words for u in found)
+    with pytest.raises(ValueError, match="speaker 2, but folder s3"):
+        grid.find_utterances(tmp_path, alignments={1: 3, 2: 3, 3: 2})
+
+
+def test_folders_in_order_are_taken_as_they_are(tmp_path):
+    straight = permuted(tmp_path, {1: 1, 2: 2, 3: 3})
+    assert grid.pair_folders(tmp_path) == straight
+    found = grid.find_utterances(tmp_path)
+    assert [int(u.align.parent.name[1:]) for u in found] == [u.speaker for u in found] and len(found) == 9
+
+
+def test_a_folder_that_holds_too_little_or_fits_two_speakers_is_refused(tmp_path):
+    for code in ("bbaf2n", "lwbqzs", "pgil4a"):
+        write(tmp_path / f"s1/{code}.mpg", "")
+    write(tmp_path / "align/s1/sriv7p.align", align_of("sriv7p"))
+    with pytest.raises(ValueError, match="folder s1 holds 0 of 3 sentences \\(in the release"):
+        grid.find_utterances(tmp_path)
+    assert grid.pair_folders(tmp_path) == {}
+    write(tmp_path / "s2/sriv7p.mpg", "")
+    write(tmp_path / "s4/sriv7p.mpg", "")
+    with pytest.raises(ValueError, match=r"got s1 for all of \[2, 4\]"):
+        grid.pair_folders(tmp_path)
+
+
+def test_an_alignment_of_another_sentence_is_told_with_a_hint(tmp_path):
+    write(tmp_path / "bbaf2n.align", align_of("lwbqzs"))
+    with pytest.raises(
+        ValueError, match="'bin blue at f two now' of bbaf2n, got 'lay white by q zero soon'.*another"
+    ):
+        grid.read_align(tmp_path / "bbaf2n.align", code="bbaf2n")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -10,7 +10,7 @@ import torch
 from avcl_teach.metrics import counting, precision, sorting
 from avcl_teach.metrics.counting import partner_ties, recall_of_embeddings, unit_rows
 from avcl_teach.metrics.precision import average_precision, drop_self, mean_average_precision
-from avcl_teach.metrics.ranks import count_ties, recall_at_k
+from avcl_teach.metrics.ranks import count_ties, mean_reciprocal_rank, recall_at_k
 from avcl_teach.metrics.retrieval import cosine_similarity, retrieval_report, within_report
 from avcl_teach.metrics.sorting import precision_by_class
 
@@ -171,7 +171,8 @@ def test_reports_are_what_the_definitions_say(threads):
 
 
 def test_faiss_finds_the_same_partners():
-    faiss = pytest.importorskip("faiss")
+    import faiss
+
     a, v = embeddings("far", n=500)
     index = faiss.IndexFlatIP(24)
     index.add(unit_rows(v).float().numpy())
@@ -182,7 +183,8 @@ def test_faiss_finds_the_same_partners():
 
 
 def test_torchmetrics_agrees_on_scores_above_zero_only():
-    tm = pytest.importorskip("torchmetrics.retrieval")
+    import torchmetrics.retrieval as tm
+
     sim, labels = scores("random"), labelled(60, 4)
     relevant = labels[:, None] == labels
     query = torch.arange(60)[:, None].expand(60, 60)
@@ -193,6 +195,20 @@ def test_torchmetrics_agrees_on_scores_above_zero_only():
     own = float(mean_average_precision(sim, labels, labels))
     assert theirs(sim - sim.min() + 1) == pytest.approx(own, abs=1e-6)
     assert abs(theirs(sim) - own) > 0.01  # it takes relevant items with a score of at most 0 for irrelevant
+
+
+def test_reciprocal_ranks_are_those_of_torchmetrics():
+    import torchmetrics.retrieval as tm
+
+    sim, labels = scores("random"), labelled(60, 4)
+    sim = sim - sim.min() + 1  # it counts no relevant item with a score of 0 or less
+    query = torch.arange(60)[:, None].expand(60, 60)
+    several = labels[:, None] == labels
+    partner = torch.randperm(60, generator=torch.Generator().manual_seed(3))
+    for relevant, told in ((several, several), (torch.eye(60).bool()[partner], partner)):
+        theirs = float(tm.RetrievalMRR()(sim.flatten(), relevant.flatten(), query.flatten()))
+        assert float(mean_reciprocal_rank(sim, told)) == pytest.approx(theirs, abs=1e-6)
+        assert theirs < 0.99
 
 
 def test_refusals():

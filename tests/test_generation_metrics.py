@@ -23,7 +23,7 @@ def test_the_z_test_by_hand():
     assert differing_bins(torch.tensor([12, 88]), torch.tensor([10, 90])) == [False, False]
 
 
-def test_the_edge_of_the_level_is_where_statsmodels_and_scipy_put_it():
+def test_the_edge_of_the_level_is_where_scipy_puts_it():
     from scipy.stats import norm
 
     for x, y in ((30, 18), (31, 18), (40, 25), (22, 12)):

@@ -1,5 +1,8 @@
 """Talking mouths: pure, in step, alike on the lips where they should be, and free of shortcuts."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
@@ -91,7 +94,52 @@ def test_picture_and_sound_are_in_step(clips):
     assert max(scores, key=scores.get) == 0
 
 
-def test_homophenes_share_every_picture_track_and_differ_in_sound():
+def saying(monkeypatch, slot, word, n=4):
+    """Render the same speakers, times, light and grain, with one word of a sentence chosen."""
+    drawn = sw.uniforms
+
+    def chosen(*args):
+        u = drawn(*args).copy()
+        if args[3] == "speech":
+            u[:, 1 + slot] = (sw.LEXICON[slot].index(word) + 0.5) / 4
+        return u
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sw, "uniforms", chosen)
+        said = sw.plan(np.arange(n), split="val", seed=0)
+        clips = render_speech(n, split="val")
+    assert torch.equal(clips.extra["words"], said.words)
+    assert {sw.WORDS[w] for w in said.words[:, slot].tolist()} == {word}
+    return said, clips
+
+
+@pytest.mark.parametrize("slot", range(4))
+def test_homophenes_share_picture_tracks_and_pixels_and_differ_in_sound(monkeypatch, slot):
+    double = audit.homophenes()
+    a = next(w for w in range(4 * slot, 4 * slot + 4) if w in double)
+    (said_a, one), (said_b, two) = (saying(monkeypatch, slot, sw.WORDS[w]) for w in (a, double[a]))
+    assert torch.equal(said_a.word_s, said_b.word_s) and torch.equal(said_a.speaker, said_b.speaker)
+    assert torch.equal(said_a.mouth, said_b.mouth) and torch.equal(said_a.teeth, said_b.teeth)
+    assert torch.equal(one.frames, two.frames)
+    t = torch.arange(one.waveform.shape[2]) / one.sample_rate_hz
+    start, stop = (one.extra["word_s"][:, slot, k, None] for k in (0, 1))
+    inside, before = (t >= start) & (t < stop), t < start - 0.05
+
+    def share(where):
+        gap = (one.mono - two.mono).square() * where
+        return gap.sum(1) / (one.mono.square() * where).sum(1).clamp_min(1e-9)
+
+    assert (share(inside) > 0.03).all()
+    if slot:
+        assert (share(before) < share(inside)).all()
+    other = next(w for w in range(4 * slot, 4 * slot + 4) if w not in double)
+    said, third = saying(monkeypatch, slot, sw.WORDS[other])
+    assert (said.mouth - said_a.mouth).abs().amax((1, 2)).min() > 0.1
+    gap = (third.frames.float() - one.frames.float()).abs().mean((2, 3, 4)).amax(1)
+    assert (gap > 5).all()  # and a word that is no double is seen
+
+
+def test_homophenes_look_alike_by_name():
     assert len(audit.homophenes()) == 8 and audit.sight_floor() == 0.25
     assert all(sw.looks(sw.WORDS[a]) == sw.looks(sw.WORDS[b]) for a, b in audit.homophenes().items())
     shown = [sw.looks(word) for word in sw.WORDS]
@@ -110,3 +158,38 @@ def test_audit():
     rows = audit.audit_speech(n_train=320, n_test=120)
     assert [row["name"] for row in rows if not row["passed"]] == []
     assert len(rows) == 13
+
+
+def spoilt(monkeypatch, change):
+    """Run the audit over clips that are changed after they are loaded; return the names of failed rows."""
+    load = audit.speech_clips
+    monkeypatch.setattr(audit, "speech_clips", lambda *a, **options: change(load(*a, **options)))
+    return {row["name"] for row in audit.audit_speech(n_train=320, n_test=120) if not row["passed"]}
+
+
+def with_extra(clips, **extra):
+    return dataclasses.replace(clips, extra=clips.extra | extra)
+
+
+def test_the_audit_catches_words_that_are_those_of_other_clips(monkeypatch):
+    failed = spoilt(monkeypatch, lambda c: with_extra(c, words=c.extra["words"].roll(1, 0)))
+    assert failed >= {"word from its sound", "word without a double from the mouth"}
+
+
+def test_the_audit_catches_doubles_that_the_mouth_tells_apart(monkeypatch):
+    def leak(clips):
+        extra = clips.extra
+        lips = torch.isin(extra["sound"], torch.tensor([sw.SOUNDS.index(c) for c in "bt"]))
+        return with_extra(clips, mouth=extra["mouth"] + 0.3 * lips[..., None])
+
+    failed = spoilt(monkeypatch, leak)
+    assert "mado or bato from the mouth" in failed and "word from its sound" not in failed
+
+
+def test_the_audit_catches_a_colour_that_tells_the_word(monkeypatch):
+    def leak(clips):
+        light = 20 * (clips.extra["words"][:, 0] % 4).view(-1, 1, 1, 1, 1)
+        frames = (clips.frames.float() * 0.6 + light).to(torch.uint8)
+        return dataclasses.replace(clips, frames=frames)
+
+    assert spoilt(monkeypatch, leak) >= {"word from one still frame"}

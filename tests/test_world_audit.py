@@ -81,6 +81,24 @@ def test_iou_by_hand():
     assert torch.allclose(where.iou(a, b), torch.tensor([1 / 3, 1.0, 0.0]))
 
 
+def test_every_audit_of_a_variant_is_there_and_every_module_of_audits_is_run(monkeypatch):
+    import importlib
+    from pathlib import Path
+
+    from avcl_teach.world import variants
+
+    homes = [home.split(":") for home in variants.AUDITS.values()]
+    for module, function in homes:
+        assert callable(getattr(importlib.import_module(f"{variants.__name__}.{module}"), function))
+    found = {path.stem for path in Path(variants.__file__).parent.glob("*_audit.py")}
+    assert found <= {module for module, _ in homes}
+    quick = {name: variants.AUDITS[name] for name in ("performers", "sentences")}
+    monkeypatch.setattr(variants, "AUDITS", quick)
+    rows = variants.audit_variants()
+    assert {row["name"].split(":")[0] for row in rows} == set(quick)
+    assert all({"name", "percent", "low", "high", "chance", "passed"} == set(row) for row in rows)
+
+
 def test_the_command_audits_every_layout(monkeypatch):
     """The audits have tests of their own; here only that all are in the report and any can break it."""
     from avcl_teach.world import emotion_probes, long_audit, variants

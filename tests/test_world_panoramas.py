@@ -1,11 +1,13 @@
 """Panoramas: closed forms of directions, crops that turn sound and picture together, and the audit."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from avcl_teach.world.variants import panoramas
+from avcl_teach.world.variants import panoramas, panoramas_audit
 from avcl_teach.world.variants.panoramas import crop, crop_frames, encode, rotate, wrap
 from avcl_teach.world.variants.panoramas_audit import checks, heard_azimuth
 
@@ -114,3 +116,54 @@ def test_bad_input_is_told(clips):
 def test_the_audit_passes():
     rows = checks()
     assert all(row["passed"] for row in rows), rows
+    assert [row["chance"] for row in rows] == [11.1, 50.0, 50.0, 50.0]
+
+
+def test_the_chance_of_a_direction_is_what_a_guess_scores(monkeypatch):
+    """Turned by whatever angle, or heard in another clip: one in nine is right, not one in two."""
+    draws = np.random.default_rng(0)
+    monkeypatch.setattr(
+        panoramas_audit, "heard_azimuth", lambda clips: draws.uniform(-np.pi, np.pi, len(clips))
+    )
+    found = checks()[0]
+    assert abs(found["percent"] - found["chance"]) < 4 * 2.8  # four standard errors of 128 clips
+    assert not found["passed"]
+
+
+@pytest.mark.parametrize(
+    ("signs", "failed"),
+    [
+        ((1, -1, 1, 1), ["direction heard within 20 degrees"]),
+        ((1, 1, 1, -1), ["direction heard within 20 degrees"]),
+    ],
+)
+def test_the_audit_catches_ears_that_are_swapped(monkeypatch, signs, failed):
+    def swapped(*args, **options):
+        clips = load(*args, **options)
+        return dataclasses.replace(clips, waveform=clips.waveform * torch.tensor(signs).view(1, 4, 1))
+
+    load = panoramas_audit.load_panoramas
+    monkeypatch.setattr(panoramas_audit, "load_panoramas", swapped)
+    rows = checks()
+    assert [row["name"] for row in rows if not row["passed"]] == failed
+    assert rows[0]["percent"] < 40
+
+
+def test_the_audit_catches_a_source_that_only_moves_when_it_sounds(monkeypatch):
+    """Where the silent player is a still picture, motion tells who sounds."""
+
+    def still(*args, **options):
+        clips = load(*args, **options)
+        frames, width = clips.frames.clone(), clips.frames.shape[-1]
+        quiet = (~clips.sounding).int().argmax(1)
+        theta = clips.extra["azimuth"].median(-1).values.gather(1, quiet[:, None])[:, 0]
+        at = ((theta / (2 * math.pi) + 0.5) * width).long()
+        for i, x in enumerate(at.tolist()):
+            columns = (torch.arange(x - width // 8, x + width // 8)) % width
+            frames[i, :, :, :, columns] = frames[i, :1, :, :, columns]
+        return dataclasses.replace(clips, frames=frames)
+
+    load = panoramas_audit.load_panoramas
+    monkeypatch.setattr(panoramas_audit, "load_panoramas", still)
+    found = {row["name"]: row for row in checks()}
+    assert not found["who sounds, from motion"]["passed"]

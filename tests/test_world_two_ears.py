@@ -1,12 +1,13 @@
 """Two ears: closed forms of delay and level, exact mirror images, and the audit."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from avcl_teach import world
-from avcl_teach.world.variants import two_ears
+from avcl_teach.world.variants import two_ears, two_ears_audit
 from avcl_teach.world.variants.two_ears import azimuth_of, delay_s, hold, level_db, mirror, pan, pan_moving
 from avcl_teach.world.variants.two_ears_audit import checks
 
@@ -118,3 +119,30 @@ def test_the_cache_gives_the_same_clips_and_bad_input_is_told(tmp_path, monkeypa
 def test_the_audit_passes():
     rows = checks()
     assert all(row["passed"] for row in rows), rows
+
+
+def spoilt(monkeypatch, change):
+    """Run the audit over clips that are changed after they are loaded; return the names of failed rows."""
+    load = two_ears_audit.load_two_ears
+    monkeypatch.setattr(two_ears_audit, "load_two_ears", lambda *a, **options: change(load(*a, **options)))
+    return [row["name"] for row in checks() if not row["passed"]]
+
+
+def test_the_audit_catches_ears_that_are_swapped(monkeypatch):
+    failed = spoilt(monkeypatch, lambda c: dataclasses.replace(c, waveform=c.waveform.flip(1)))
+    assert failed == ["right ear louder on the right"]
+
+
+def test_the_audit_catches_one_sound_for_both_ears(monkeypatch):
+    def both(clips):
+        return dataclasses.replace(clips, waveform=clips.waveform.mean(1, keepdim=True).expand(-1, 2, -1))
+
+    assert spoilt(monkeypatch, both) == ["right ear louder on the right"]
+
+
+def test_the_audit_catches_a_side_that_the_sum_tells(monkeypatch):
+    def leak(clips):
+        gain = 1 + 3.0 * torch.from_numpy(two_ears_audit.side_of(clips))[:, None, None]
+        return dataclasses.replace(clips, waveform=clips.waveform * gain)
+
+    assert spoilt(monkeypatch, leak) == ["side from the sum of both ears"]

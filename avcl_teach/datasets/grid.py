@@ -4,12 +4,14 @@ Layouts that are found below one folder, speaker by speaker (`s1` to `s34`; `s21
 `s1/bbaf2n.mpg`, `s1/video/bbaf2n.mpg` or `s1/video/mpg_6000/bbaf2n.mpg` (also .mp4, .mkv, .avi), with
 `s1/align/bbaf2n.align`, `align/s1/bbaf2n.align`, `alignments/s1/bbaf2n.align` or `s1/bbaf2n.align`.
 A video lasts 3 s at 25 frames a second. An align file has a line a word, `start end word`, in samples of
-25 kHz, "sil" and "sp" where nothing is said. The corpus is free for research; its owners distribute it.
+25 kHz, "sil" and "sp" where nothing is said. Licence: CC BY 4.0, as stated on Zenodo (record 3625687).
+In that release speaker and alignment folders are permuted against each other: `alignments/s1` is not of `s1`.
+`find_utterances` refuses such a pair; `pair_folders` finds by the sentences which belongs to which.
 Source: Cooke, Barker, Cunningham and Shao 2006. Lesson: 37.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,7 @@ SLOTS = ("command", "colour", "preposition", "letter", "digit", "adverb")
 UNITS_PER_S = 25_000
 SILENCE = ("sil", "sp")
 VIDEO = (".mpg", ".mp4", ".mkv", ".avi")
+ALIGNMENTS = ("align", "alignments")  # folders beside the speakers', with one folder a speaker in them
 
 
 class Utterance(NamedTuple):
@@ -84,44 +87,95 @@ def code_of(words: Sequence[str]) -> str:
     return "".join(table[word] for table, word in zip(back, words, strict=True))
 
 
-def find_utterances(root: str | Path, *, speakers: Iterable[int] | None = None) -> list[Utterance]:
+def find_utterances(
+    root: str | Path, *, speakers: Iterable[int] | None = None, alignments: Mapping[int, int] | None = None
+) -> list[Utterance]:
     """List the sentences below a folder, by speaker and code; one video a sentence, .mpg before others.
 
-    Files whose names are no code are passed over. Errors: FileNotFoundError where there is no such folder,
-    or no speaker with a video in it. Lesson: 37.
+    Files whose names are no code are passed over. `alignments`: speaker -> number of the folder of
+    alignments, where the two differ (`pair_folders` finds it). Errors: FileNotFoundError where there is no
+    such folder, or no speaker with a video in it; ValueError where a speaker's folder of alignments is
+    another speaker's: it holds less than half of the sentences, or another folder holds more. Lesson: 37.
     """
-    root = Path(root)
+    root, found = Path(root), []
+    videos_of, held = _videos(root, speakers), _held(root)
+    for speaker, videos in videos_of.items():
+        number = (alignments or {}).get(speaker, speaker)
+        _check_pair(held, speaker, number, set(videos))
+        own = root / f"s{speaker}"
+        homes = (own / "align", *(root / kind / f"s{number}" for kind in ALIGNMENTS), own)
+        for code, path in videos.items():
+            places = (home / f"{path.stem}.align" for home in homes)
+            align = next((p for p in places if p.is_file()), None)
+            found.append(Utterance(speaker, code, path, align))
+    return sorted(found, key=lambda u: (u.speaker, u.code))
+
+
+def pair_folders(root: str | Path, *, speakers: Iterable[int] | None = None) -> dict[int, int]:
+    """Find by the sentences which folder of alignments is whose: speaker -> its number, best match.
+
+    Speakers of whom no folder holds a sentence are left out. Errors: FileNotFoundError as `find_utterances`;
+    ValueError where two speakers would share a folder. Lesson: 37.
+    """
+    out: dict[int, int] = {}
+    videos_of, held = _videos(Path(root), speakers), _held(Path(root))
+    for speaker, videos in videos_of.items():
+        shared = {number: len(codes & videos.keys()) for number, codes in held.items()}
+        best = max(shared, key=shared.__getitem__, default=None)
+        if best is not None and shared[best]:
+            if best in out.values():
+                who = [speaker, *(s for s, number in out.items() if number == best)]
+                raise ValueError(f"expected a folder for each speaker, got s{best} for all of {sorted(who)}")
+            out[speaker] = best
+    return out
+
+
+def _check_pair(held: dict[int, set[str]], speaker: int, number: int, sentences: set[str]) -> None:
+    """Refuse a folder of alignments that holds the sentences of another speaker."""
+    if number not in held:
+        return
+    shared = {other: len(codes & sentences) for other, codes in held.items()}
+    best = max(shared, key=shared.__getitem__)
+    if 2 * shared[number] < len(sentences) or shared[best] > shared[number]:
+        better = f", s{best} holds {shared[best]}" if shared[best] > shared[number] else ""
+        raise ValueError(
+            f"expected the alignments of speaker {speaker}, but folder s{number} holds {shared[number]} of "
+            f"{len(sentences)} sentences{better} (in the release on Zenodo these folders are permuted): "
+            "pass alignments=pair_folders(root)"
+        )
+
+
+def _held(root: Path) -> dict[int, set[str]]:
+    """Return the codes that each folder of alignments beside the speakers' holds, by its number."""
+    held: dict[int, set[str]] = {}
+    for kind in ALIGNMENTS:
+        for path in (root / kind).glob("s*/*.align"):
+            if re.fullmatch(r"s\d{1,2}", path.parent.name) and _is_code(path.stem):
+                held.setdefault(int(path.parent.name[1:]), set()).add(path.stem.lower())
+    return held
+
+
+def _videos(root: Path, speakers: Iterable[int] | None) -> dict[int, dict[str, Path]]:
+    """Find the videos, speaker by speaker and code by code."""
     if not root.is_dir():
         raise FileNotFoundError(f"expected the folder of the GRID corpus, there is none at {root}")
     chosen = None if speakers is None else set(speakers)
-    found = []
+    found: dict[int, dict[str, Path]] = {}
     for folder in root.iterdir():
         who = re.fullmatch(r"s(\d{1,2})", folder.name)
         if who and folder.is_dir() and (chosen is None or int(who[1]) in chosen):
-            found += _of_speaker(root, folder, int(who[1]))
+            for kind in VIDEO:
+                for place in ("", "video", "video/mpg_6000"):
+                    for path in sorted((folder / place).glob(f"*{kind}")):
+                        if _is_code(path.stem):
+                            found.setdefault(int(who[1]), {}).setdefault(path.stem.lower(), path)
     if not found:
         asked = "" if chosen is None else f" of the speakers {sorted(chosen)}"
         raise FileNotFoundError(
             f"expected folders s1, s2 ... with videos such as s1/bbaf2n.mpg or s1/video/mpg_6000/bbaf2n.mpg"
             f"{asked} in {root}, found none"
         )
-    return sorted(found, key=lambda u: (u.speaker, u.code))
-
-
-def _of_speaker(root: Path, folder: Path, speaker: int) -> list[Utterance]:
-    name = folder.name
-    videos: dict[str, Path] = {}
-    for kind in VIDEO:
-        for place in ("", "video", "video/mpg_6000"):
-            for path in sorted((folder / place).glob(f"*{kind}")):
-                if _is_code(path.stem):
-                    videos.setdefault(path.stem.lower(), path)
-    homes = (folder / "align", root / "align" / name, root / "alignments" / name, folder)
-    out = []
-    for code, path in videos.items():
-        places = (home / f"{path.stem}.align" for home in homes)
-        out.append(Utterance(speaker, code, path, next((p for p in places if p.is_file()), None)))
-    return out
+    return dict(sorted(found.items()))
 
 
 def _is_code(stem: str) -> bool:
@@ -152,7 +206,10 @@ def read_align(path: str | Path, *, code: str | None = None) -> list[TimedWord]:
             out.append(TimedWord(parts[2], start / UNITS_PER_S, end / UNITS_PER_S))
     if code is not None and [w.word for w in out] != words_of(code):
         said = " ".join(w.word for w in out)
-        raise ValueError(f"{path}: expected the words {' '.join(words_of(code))!r} of {code}, got {said!r}")
+        raise ValueError(
+            f"{path}: expected the words {' '.join(words_of(code))!r} of {code}, got {said!r} "
+            f"(is this the folder of another speaker?)"
+        )
     return out
 
 

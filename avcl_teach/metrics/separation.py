@@ -1,8 +1,10 @@
 """How well sources were taken apart: SDR, SIR and SAR of BSS Eval, and SI-SDR. All in dB.
 
-Rule for silence: where a reference of a clip is silent, the split into target and interference means nothing;
-every figure of that clip is NaN, and `mean_db` counts how many it left out. A silent *estimate* is no reason
-to skip: its figures are -inf. No search over permutations: who is who is what the picture is there to say.
+Rule for silence: where a reference of a clip is silent, the split into target and interference means
+nothing: `bss_eval` gives NaN for every source of that clip. `si_sdr` looks at one source alone and gives NaN
+for the silent one only. `mean_db` counts how many figures (not clips) it left out. A silent *estimate* is no
+reason to skip: its figures are -inf. No search over permutations: who is who is what the picture is there to
+say.
 """
 
 import contextlib
@@ -93,9 +95,10 @@ def bss_eval(
 
 
 def mean_db(values: Float[Tensor, "*shape"]) -> tuple[float, int]:
-    """Return the mean of the figures that are there, and how many clips with silence were left out.
+    """Return the mean of the figures that are there, and how many figures are not (NaN: silence).
 
-    Errors: ValueError when none is there.
+    A clip of two sources, one reference silent, counts 2 from `bss_eval` and 1 from `si_sdr`. Errors:
+    ValueError when none is there.
     """
     there = ~values.isnan()
     if not bool(there.any()):

@@ -68,7 +68,10 @@ def render(
 
 
 def join(batches: Iterator[Clips], n: int) -> Clips:
-    """Join batches of n clips in all; each is copied into its place, so memory holds the clips only once."""
+    """Join batches of n clips in all; each is copied into its place, so memory holds the clips only once.
+
+    Where clips of a batch hold fewer of something (notes) than those of another, NaN stands for what is not.
+    """
     for start, batch in _places(batches):
         if len(batch) == n:
             return batch
@@ -76,8 +79,21 @@ def join(batches: Iterator[Clips], n: int) -> Clips:
             meta, rates = batch.meta, (batch.frame_rate_hz, batch.sample_rate_hz)
             whole = {name: x.new_empty((n, *x.shape[1:])) for name, x in batch.tensors().items()}
         for name, part in batch.tensors().items():
-            whole[name][start : start + len(batch)] = part
+            whole[name] = _with_room(whole[name], part.shape[1:])
+            place = whole[name][start : start + len(batch)]
+            if place.shape != part.shape:
+                place.fill_(torch.nan)
+            place[(..., *map(slice, part.shape[1:]))] = part
     return Clips(**split_extra(whole), frame_rate_hz=rates[0], sample_rate_hz=rates[1], meta=meta)
+
+
+def _with_room(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    most = [max(pair) for pair in zip(x.shape[1:], shape, strict=True)]
+    if list(x.shape[1:]) == most:
+        return x
+    wider = x.new_full((len(x), *most), torch.nan)
+    wider[(..., *map(slice, x.shape[1:]))] = x
+    return wider
 
 
 def _places(batches: Iterator[Clips]) -> Iterator[tuple[int, Clips]]:

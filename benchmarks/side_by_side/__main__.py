@@ -48,6 +48,7 @@ PAGE = measure.ROOT / "book" / "benchmarks.md"
 QUICK_SIZE = 64
 PACKAGES = (
     "torch", "numpy", "pytorch-metric-learning", "open_clip_torch", "cca-zoo", "torchmetrics", "faiss-cpu",
+    "mir_eval", "fast_bss_eval",
 )  # fmt: skip
 
 

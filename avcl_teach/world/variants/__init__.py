@@ -52,6 +52,7 @@ AUDITS: dict[str, str] = {
     "two ears": "two_ears_audit:checks",
     "panorama": "panoramas_audit:checks",
     "performers": "performers_audit:checks",
+    "emotion as rendered": "emotion_audit:checks",
 }
 
 __all__ = list(_HOME)

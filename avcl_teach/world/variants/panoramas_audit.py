@@ -7,6 +7,8 @@ from avcl_teach.clips import Clips
 from avcl_teach.world.variants.panoramas import crop, load_panoramas, wrap
 from avcl_teach.world.variants.two_ears_audit import row
 
+NEAR_DEGREES = 20
+
 
 def heard_azimuth(clips: Clips) -> np.ndarray:
     """Return the direction of the intensity, atan2(-<W Y>, <W X>): radians to the right, [clip]."""
@@ -49,7 +51,13 @@ def checks(*, n: int = 128) -> list[dict]:
         )
     (motion, colour, sounds), (motion_test, colour_test, sounds_test) = looks["train"], looks["test"]
     return [
-        row("direction heard within 20 degrees", float((error < np.radians(20)).float().mean()), 85, 100),
+        row(
+            f"direction heard within {NEAR_DEGREES} degrees",
+            float((error < np.radians(NEAR_DEGREES)).float().mean()),
+            85,
+            100,
+            chance=100 * 2 * NEAR_DEGREES / 360,
+        ),
         row("side from W alone", probe(mono(train), right, mono(test), right_test), 35, 65),
         row("who sounds, from motion", probe(motion, sounds, motion_test, sounds_test), 38, 62),
         row("who sounds, from colour", probe(colour, sounds, colour_test, sounds_test), 38, 62),

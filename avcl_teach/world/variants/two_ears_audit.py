@@ -40,10 +40,10 @@ def checks(*, n: int = 256) -> list[dict]:
     ]
 
 
-def row(name: str, share: float, low: float, high: float) -> dict:
-    """Write one line of an audit."""
+def row(name: str, share: float, low: float, high: float, chance: float = 50.0) -> dict:
+    """Write one line of an audit; share in 0 ... 1, the rest in percent."""
     percent = round(100 * float(share), 1)
     return {
-        "name": name, "percent": percent, "low": low, "high": high, "chance": 50.0,
+        "name": name, "percent": percent, "low": low, "high": high, "chance": round(chance, 1),
         "passed": low <= percent <= high,
     }  # fmt: skip
