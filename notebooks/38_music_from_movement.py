@@ -413,19 +413,22 @@ check("movement.onset_scores", onset_scores)
 # %% [markdown]
 # ## Twenty of what?
 #
-# > **As printed, Table 1:** Gan 2020a: audio generation, CE, supervised, NDB 20.
+# > **As printed, Table 1:** Gan 2020a: "CE", supervised, "Music Generation", NDB, 20, MUSIC.
 #
 # **NDB**, the number of statistically different bins: cut the space of real sounds into $K$ bins; in how many is the share of the generated ones another, by a test of two
 # proportions? By hand, $K = 4$:
 
 # %%
-real, made = [40, 30, 20, 10], [36, 14, 42, 8]  # of 100 each
+real, made, differs = [40, 30, 20, 10], [36, 14, 42, 8], []  # of 100 each
 for k, (x, y) in enumerate(zip(real, made)):
     p = (x + y) / 200
     z = (x - y) / 100 / math.sqrt(p * (1 - p) * (1 / 100 + 1 / 100))
-    word = "differs" if abs(z) > 1.96 else ""
+    differs.append(abs(z) > 1.96)
+    word = "differs" if differs[k] else ""
     print(f"bin {k}: {x:3d} % and {y:3d} %, z = {z:+.2f} {word}")
-print(sum(generation.differing_bins(torch.tensor(real), torch.tensor(made))), "of 4")
+tested = generation.differing_bins(torch.tensor(real), torch.tensor(made))
+assert tested == differs
+print(f"NDB {sum(tested)} of 4")
 
 # %% [markdown]
 # Now with sound: bins of log-mel spectrograms of training performances, other real ones, and three ways to be wrong.
@@ -461,9 +464,9 @@ for K in lesson.bin_numbers:
     print(f"K = {K:3d}:", counts)
 
 # %% [markdown]
-# > **What is meant:** 20 *of how many bins*? The table does not say (50, from memory). The same sounds make other numbers with other $K$ (not even more with more bins: fewer
-# > sounds in each are a weaker test). And *supervised* means
-# > pairs of movement and notes here, which come with any recording that can be transcribed; nobody labels anything by hand.
+# > **What is meant:** 20 *of how many bins*? The table does not say (50, from memory). NDB counts bins, so lower is better; the same sounds make other numbers with other
+# > $K$ (not even more with more bins: fewer sounds in each are a weaker test). And *supervised* means pairs of movement and notes here, which come with any recording
+# > that can be transcribed; nobody labels anything by hand.
 
 # %% [markdown]
 # ## From joints to events

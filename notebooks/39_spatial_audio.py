@@ -38,7 +38,10 @@ from avcl_teach.exercises import check
 from avcl_teach.comparison.around import around, heard, mel_products, turned_power
 from avcl_teach.comparison.ear_scenes import ear_scenes
 from avcl_teach.comparison.train_two_ears import card, stored_ears
-from avcl_teach.metrics.spatial import ear_stft_distance, side_accuracy, side_db
+from avcl_teach.features.spectral import stft
+from avcl_teach.metrics import speech
+from avcl_teach.metrics.spatial import ear_envelope_distance, ear_stft_distance
+from avcl_teach.metrics.spatial import side_accuracy, side_db
 from avcl_teach.systems import lin2021, morgado2020
 from avcl_teach.world.variants import panoramas, two_ears
 
@@ -168,14 +171,27 @@ print(f"{len(clips)} scenes; power of the difference: {100 * share:.1f} % of the
 # %%
 Y = torch.tensor([[1 + 1j, 2 + 0j], [0 + 0j, 1 - 1j]])  # true  [ear, cell]
 X = torch.tensor([[1 + 0j, 1 + 0j], [1 + 0j, 1 - 1j]])  # found [ear, cell]
-total = 0.0
-for ear in range(2):
-    gaps = X[ear] - Y[ear]
-    cells = [gap.real**2 + gap.imag**2 for gap in gaps]
-    print(("left ", "right")[ear], [float(c) for c in cells])
-    total += sum(cells) / len(cells)
-assert_close(total, (X - Y).abs().square().mean(1).sum())
-print(f"STFT distance {total:.2f}")
+
+def cell_by_cell(X, Y):
+    total = 0.0
+    for x, y in zip(X.tolist(), Y.tolist()):  # an ear each
+        gaps = [(a.real - b.real) ** 2 + (a.imag - b.imag) ** 2 for a, b in zip(x, y)]
+        total += sum(gaps) / len(gaps)
+    return total
+
+print(f"left (1 + 1) / 2, right (1 + 0) / 2: STFT distance {cell_by_cell(X, Y):.2f}")
+
+# %% [markdown]
+# The same loop over all cells of one scene, mono against the true ears, beside the tested function. Both sounds are divided by the *true* peak first:
+
+# %%
+mono = sound.mean(1, keepdim=True).expand_as(sound)
+x, y = (z[0].cpu() / sound[0].abs().max().cpu() for z in (mono, sound))  # [ear, sample]
+X, Y = (stft(z, n_fft=512, hop_length=160).flatten(1) for z in (x, y))
+by_hand = cell_by_cell(X, Y)
+tested = ear_stft_distance(mono[:1], sound[:1], own_peak=False)[0]
+assert math.isclose(by_hand, float(tested), rel_tol=1e-3)
+print(f"mono, one scene: {X.shape[1]} cells an ear, STFT distance {by_hand:.3f}")
 
 # %% [markdown]
 # > **As run:** released code divides *each* signal by its **own** peak before it compares.
@@ -186,12 +202,23 @@ print(f"STFT distance {total:.2f}")
 half = 0.5 * sound
 print(f"own peaks:       {ear_stft_distance(half, sound).mean():.3f}")
 print(f"the true peak:   {ear_stft_distance(half, sound, own_peak=False).mean():.3f}")
-mono = sound.mean(1, keepdim=True).expand_as(sound)
 print(f"mono, true peak: {ear_stft_distance(mono, sound, own_peak=False).mean():.3f}")
 
 # %% [markdown]
-# - Below: the true peak for both. The **envelope distance** of the same papers is a *root* mean square of Hilbert envelopes: one is squared, one is not, and
-#   readers of the tables have asked which.
+# - Below: the true peak for both.
+# - The **envelope distance** of the same papers is a *root* mean square of the difference of Hilbert envelopes (lesson 37), summed over ears: one is squared, one is not,
+#   and readers of the tables have asked which. The same scene:
+
+# %%
+total = 0.0
+for e_x, e_y in zip(speech.envelope(x).tolist(), speech.envelope(y).tolist()):
+    squares = [(a - b) ** 2 for a, b in zip(e_x, e_y)]
+    total += math.sqrt(sum(squares) / len(squares))
+tested = ear_envelope_distance(mono[:1], sound[:1], own_peak=False)[0]
+assert math.isclose(total, float(tested), rel_tol=1e-3)
+print(f"mono, one scene: envelope distance {total:.3f}")
+
+# %% [markdown]
 # - What an ear would ask first is the **side**: is the louder ear the right one? Mono counts one half.
 
 # %%
@@ -212,7 +239,9 @@ print("mono:", side_accuracy(mono, sound, least_db=0.3))
 # Lin and Wang (2021) add a signal that needs no second ear recorded. Every patch of sound is compared with every place of the picture; **ramps** ask on which
 # side the likeness lies:
 #
-# $$P_a = \sigma(|S_L| - |S_R|), \quad P_{av} = \sigma(\langle W_L, C \rangle - \langle W_R, C \rangle), \quad L_{con} = \mathrm{BCE}(P_{av}, P_a)$$
+# $$P_a = \sigma\!\left(8\, \frac{|S_L| - |S_R|}{|S_L| + |S_R|}\right), \quad P_{av} = \sigma\big(4\, \mathrm{mean}\,[(W_L - W_R)\, C]\big), \quad L_{con} = \mathrm{BCE}(P_{av}, P_a)$$
+#
+# The factors and the denominator are ours: likenesses and shares of loudness lie within -1 to 1, and without them $\sigma$ would hardly leave one half.
 
 # %%
 # one clip, one patch of sound, 2 x 4 places of the picture
@@ -223,9 +252,15 @@ print("W_L", W_L.round(decimals=2).tolist(), "W_R", W_R.round(decimals=2).tolist
 lean = sum(C[0, 0, i, j] * (W_L[j] - W_R[j]) for i in range(2) for j in range(4)) / 8
 P_av = torch.sigmoid(4 * lean)
 assert_close(P_av, lin2021.picture_side(C)[0, 0])
+
+# %%
 for louder, left in (("left", 3.0), ("right", 1.0)):
-    P_a = torch.sigmoid(torch.tensor(left - (4 - left)))
+    right = 4 - left
+    P_a = torch.sigmoid(torch.tensor(8 * (left - right) / (left + right)))
+    S_L, S_R = torch.full((1, 2, 2), left), torch.full((1, 2, 2), right)
+    assert_close(P_a, lin2021.sound_side(S_L, S_R, (1, 1))[0, 0])
     cost = F.binary_cross_entropy(P_av, P_a)
+    assert_close(cost, lin2021.consistency(C, S_L, S_R, (1, 1)))
     print(f"P_av {P_av:.2f}, louder on the {louder}: P_a {P_a:.2f}, L_con {cost:.2f}")
 
 # %% [markdown]
@@ -236,7 +271,8 @@ for louder, left in (("left", 3.0), ("right", 1.0)):
 # ### Exercise 2: Ask the likeness which side it is on
 # ★★☆ · 10 minutes
 #
-# `C` likeness of each sound patch with each place, `l`, `r` magnitudes of each patch at the ears, `w` is $W_L - W_R$ of each column. Means over places and patches.
+# `C` likeness of each sound patch with each place, `l`, `r` magnitudes of each patch at the ears, `w` is $W_L - W_R$ of each column. Means over places and patches; no
+# factors and no denominator here.
 
 # %%
 def side_consistency(
@@ -462,8 +498,7 @@ assert_close(views[30][:3], views[-30][:3], atol=1e-3, rtol=0)
 assert_close(views[30][:3], views[150][:3], atol=1e-3, rtol=0)
 
 # %% [markdown]
-# - The three magnitudes are equal: **one view cannot tell left from right, nor front from back**. Several views at other angles can triangulate; that is one reason
-#   why the paper's *set* of views helps.
+# - The three magnitudes are equal: **one view cannot tell left from right, nor front from back**.
 # - The **intensities** $\mathrm{Re}(W Y^*)$, $\mathrm{Re}(W X^*)$ keep the sign. They cost two channels.
 # - Powers of a turned sound need no sound: products of sines and cosines of six kept tables.
 
@@ -474,6 +509,22 @@ assert_close(kept, mel_products(panoramas.rotate(w, 0.7)), rtol=1e-3, atol=1e-3)
 print("six tables a clip:", tuple(kept.shape[1:]))
 
 # %% [markdown]
+# Can **several** views triangulate? Magnitudes of $Y$ and $X$ alone, in two views; the second looks 20 degrees to the right:
+
+# %%
+for degrees in (30, -30, 150, 210):
+    t = torch.full((1, 16), math.radians(degrees))
+    power, line = mel_products(panoramas.encode(burst, t)), ""
+    for yaw in (0, 20):
+        seen = turned_power(power, torch.tensor([math.radians(yaw)]))
+        _, y, x = heard(seen)[0].mean((1, 2)).tolist()
+        line += f"   view {yaw:2d}: Y {y:+.2f} X {x:+.2f}"
+    print(f"{degrees:4d} degrees:{line}")
+
+# %% [markdown]
+# - In the second view 30 and -30, or 30 and 150, differ: in principle a set of views can triangulate. But 30 and 210 agree in every view: half a turn changes the signs of
+#   $Y$ and $X$, and magnitudes have none.
+#
 # ## Negatives that differ in nothing but place
 #
 # Views of **one moment** share all meaning: same players, same notes. Who must tell their sounds apart has only *direction* left. Morgado et al. (2020): the
@@ -504,7 +555,8 @@ easy_only = morgado2020.alignment_loss(a_hat, a, hard=False)
 print(f"easy and hard {total:.4f}, easy alone {easy_only:.4f}")
 
 # %% [markdown]
-# - Other clips alone cost next to nothing here: they are far away. What is left to learn is *within* a moment.
+# - Other clips alone cost next to nothing in this example: they are far away, and what is left to learn is *within* a moment. Whether that is so in training, the row
+#   below asks.
 
 # %% [markdown]
 # ### Exercise 4: Choose among other clips, and among your own views
@@ -539,7 +591,7 @@ check("spatial.align", align)
 # ## Train, and ask: was it turned?
 #
 # A frozen trunk that knows the world's classes sees pictures (from scratch, this size stays at chance). Two networks, live: one hears **magnitudes** as the released
-# code, one also hears **intensities**.
+# code, one also hears **intensities**, as the system of the row.
 
 # %%
 moments = around(lesson.n_moments, "train").to(lesson.device)
@@ -594,6 +646,9 @@ Markdown(lesson_rows("39"))
 
 # %% [markdown]
 # - Where a claim reads "not shown" or "reversed", that is the finding at this size and these seeds, and no verdict on the paper.
+# - **Negatives of one moment**, Morgado's idea, make no difference here: the network that met other clips alone is as good. Intensities tell direction, and direction tells
+#   one clip from another already; nobody is forced to look within a moment.
+# - **Several views** do help, with intensities. With magnitudes a set of views could triangulate, up to half a turn; at this size it was not learned.
 
 # %% [markdown]
 # ### Exercise 5 (open-ended): Break space in one line
@@ -617,7 +672,7 @@ Markdown(lesson_rows("39"))
 # - A distance after own-peak normalisation forgives loudness; side accuracy asks what an ear would.
 # - Flip the frame alone, and the sound must flip. It is a test, not a metric.
 # - Turning ambisonics mixes $X$ and $Y$; turn to the source, and $Y' = 0$. Magnitudes hide the sign; intensities keep it.
-# - Views of one moment are negatives that share everything but direction.
+# - Views of one moment are negatives that share everything but direction. Where intensities are heard, other clips teach it as well here; a set of views beats one.
 
 # %% [markdown]
 # **Rows of Table 1 that build on this:** Lin & Wang 2021, Morgado 2020.

@@ -86,6 +86,25 @@ def test_crossing_clouds_need_the_matrix_root():
     roots = torch.linalg.eigvals(C_x @ C_y).real.sqrt().sum()
     assert float(4 - 2 * roots) == pytest.approx(2.2565, abs=1e-3)
     assert float(4 - 2 * (C_x.diagonal() * C_y.diagonal()).sqrt().sum()) == 0
+    corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
+    x, y = (0.75**0.5 * corners @ torch.linalg.cholesky(C).T for C in (C_x, C_y))
+    torch.testing.assert_close(torch.cov(x.T), C_x)
+    assert frechet.frechet_distance(x, y) == pytest.approx(float(4 - 2 * roots), abs=1e-6)
+
+
+@pytest.mark.parametrize("drawn", [30, 38, 39, 50])
+def test_the_z_worked_by_hand_decides_as_the_tested_function(drawn):
+    p = (30 + drawn) / 400
+    z = (30 - drawn) / 200 / (p * (1 - p) * 2 / 200) ** 0.5
+    counts = torch.tensor([30, 170]), torch.tensor([drawn, 200 - drawn])
+    assert generation.differing_bins(*counts) == [abs(z) > 1.96] * 2
+
+
+def test_a_wrong_face_is_any_other_clip_s():
+    order = wrong_partners(torch.arange(40))
+    assert not (order == torch.arange(40)).any()
+    right = ((order < 20) == (torch.arange(40) < 20)).double().mean()  # of the same state by luck
+    assert 0.2 < right < 0.8
 
 
 def test_the_mrr_worked_by_hand_and_its_chance():

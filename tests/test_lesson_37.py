@@ -5,6 +5,7 @@ import torch
 
 from avcl_teach.comparison import listeners, talking, train_talking
 from avcl_teach.encoders import lip_speech
+from avcl_teach.features.spectral import stft
 from avcl_teach.metrics import speech
 from avcl_teach.metrics.wrong_partners import wrong_partners
 from avcl_teach.table1 import stored_table
@@ -82,6 +83,33 @@ def test_the_toy_table():
     assert speech.word_errors([said], [heard]) == (1, 1, 1, 4)
     assert sum(a != b for a, b in zip(said, heard, strict=True)) == 4
     assert speech.word_error_rate([said], [3 * said]) == 2.0
+
+
+def test_distances_worked_by_hand():
+    k = torch.arange(8)
+    E = torch.exp(2j * torch.pi * k[:, None] * k / 8)
+    kept = torch.tensor([1, 2, 2, 2, 1, 0, 0, 0]) / 8
+    sounds = (k == 2).float(), 0.8 * torch.cos(torch.pi * k / 4)
+    p, q = ((E @ (kept * (E.conj() @ x.to(E.dtype)))).abs() for x in sounds)
+    for x, e in zip(sounds, (p, q), strict=True):
+        torch.testing.assert_close(speech.envelope(x), e)
+    by_hand = sum((a - b) ** 2 / 8 for a, b in zip(p.tolist(), q.tolist(), strict=True)) ** 0.5
+    assert float(speech.envelope_distance(*sounds)) == pytest.approx(by_hand, rel=1e-4)
+    tone = 0.8 * torch.cos(880 * torch.pi * torch.arange(4000) / 8000)
+    X = stft(tone, n_fft=512, hop_length=160)
+    totals = [sum(abs(2 * a) ** 2 for a in frame) for frame in X.T.tolist()]
+    by_hand = (sum(totals) / len(totals)) ** 0.5
+    assert float(speech.stft_distance(tone, -tone)) == pytest.approx(by_hand, rel=1e-4)
+    assert float(speech.envelope_distance(tone, -tone)) == pytest.approx(0, abs=1e-5)
+
+
+def test_phases_found_anew_lie_no_nearer_than_a_stranger(spoken, test_split):
+    """Envelopes tell them apart, the complex spectrum does not, and silence is nearer than both."""
+    y, x = spoken[0], test_split.x
+    order = wrong_partners(test_split.sentences)
+    own, other, nothing = (speech.stft_distance(z, x).mean() for z in (y, y[order], 0 * y))
+    assert nothing < own and own > 0.9 * other
+    assert speech.envelope_distance(y, x).mean() < 0.9 * speech.envelope_distance(y[order], x).mean()
 
 
 def test_a_few_rounds_bring_the_loss_down():

@@ -4,6 +4,8 @@ import nbformat
 import pytest
 import run_notebooks
 
+from avcl_teach.authoring.outputs import output_faults
+
 pytestmark = pytest.mark.notebooks
 NAMES = run_notebooks.lesson_names()
 RUNAWAY_CPU_S = 180.0  # a lesson that runs away; what it does take stands on the page of times
@@ -35,6 +37,12 @@ def test_runs_clean(name, kind, lesson_runs):
         assert output.output_type != "error", cell.source
         stderr = output.output_type == "stream" and output.name == "stderr"
         assert not stderr or "Warning" not in output.text, (cell.source, output.text)
+
+
+@pytest.mark.parametrize("kind", run_notebooks.KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_media_have_alt_texts_and_captions_and_fit_the_budget_of_a_page(name, kind, lesson_runs):
+    assert output_faults(executed(name, kind)) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
