@@ -183,7 +183,8 @@ for rule, n in (("top k", 4), ("median", 8)):
     found = small >= least
     assert_close(found, localization.top_k_mask(small, n))
     both, either = int((found & thing).sum()), int((found | thing).sum())
-    print(f"{rule:6s} takes all >= {least:.2f}: IoU {both}/{either} = {both / either:.2f}")
+    share = f"{both}/{either} = {both / either:.2f}"
+    print(f"{rule:6s} takes all >= {least:.2f}: IoU {share}")
 
 # %% [markdown]
 # The median rule found the whole object, and stays at .5, its bound at 25 %. Now the world's test scenes; the map is the truth's own:
