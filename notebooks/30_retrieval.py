@@ -12,7 +12,7 @@
 # You will have built four searches across the senses, the metrics that judge them, and a search in a million.
 #
 # > **Time:** 60 minutes, and 50 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 100 s with 1 GB of memory (once a minute more, to render)\
+# > **Runs on:** 2 CPU cores in about 95 s with 0.9 GB of memory (once a minute more, to render)\
 # > **Survey:** section 3.3, Table 1. **Needs:** lessons 02, 20 and 25
 
 # %%

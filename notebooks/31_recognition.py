@@ -12,7 +12,7 @@
 # You will have pretrained three systems without a label, and measured what that is worth to a learner who has few labels.
 #
 # > **Time:** 50 minutes, and 45 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 150 s with 0.9 GB of memory (the first time 45 s more, to render clips)\
+# > **Runs on:** 2 CPU cores in about 125 s with 0.9 GB of memory (the first time 45 s more, to render clips)\
 # > **Survey:** sections 3.2 (iv, v) and 3.3, Table 1. **Needs:** lessons 23 and 24
 
 # %%

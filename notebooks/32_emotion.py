@@ -12,7 +12,7 @@
 # You will have built three ways to use face, voice and words together, and found out when each of them helps.
 #
 # > **Time:** 50 minutes, and 35 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 90 s with 0.7 GB of memory (once 15 s more, to render)\
+# > **Runs on:** 2 CPU cores in about 100 s with 0.6 GB of memory (once 15 s more, to render)\
 # > **Survey:** section 3.3, Table 1. **Needs:** lessons 10, 13, 15 and 25
 
 # %%

@@ -12,7 +12,7 @@
 # You will have built three systems that say when you hear what you see, taught by three amounts of labels.
 #
 # > **Time:** 50 minutes, and 40 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 80 s with 0.9 GB of memory\
+# > **Runs on:** 2 CPU cores in about 110 s with 0.9 GB of memory\
 # > **Survey:** Table 1, the rows on the data set AVE. **Needs:** lessons 11 and 12
 
 # %%

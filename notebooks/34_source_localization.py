@@ -13,7 +13,7 @@
 # thing that sounds" from "a thing".
 #
 # > **Time:** 50 minutes, and 32 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 120 s with 0.9 GB of memory (the first time 30 s more, to render clips)\
+# > **Runs on:** 2 CPU cores in about 125 s with 1 GB of memory (the first time 30 s more, to render clips)\
 # > **Survey:** section 3.3 (sound source localization). **Needs:** lessons 11 and 24
 
 # %%

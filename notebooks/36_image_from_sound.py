@@ -12,7 +12,7 @@
 # You will have built a network that draws what it hears, and the three questions that tell a drawing from a trick.
 #
 # > **Time:** 50 minutes, and 42 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 100 s with 1.2 GB of memory\
+# > **Runs on:** 2 CPU cores in about 115 s with 1.2 GB of memory\
 # > **Survey:** section 3.1, generative adversarial networks, ii and iii, auto-encoders, vi; Table 1. **Needs:** lessons 14 and 15
 
 # %%

@@ -12,7 +12,7 @@
 # You will have built a generator that gives a silent talking mouth its voice back, and the measure that says how many words came through.
 #
 # > **Time:** 50 minutes, and 34 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 110 s with 1.0 GB of memory\
+# > **Runs on:** 2 CPU cores in about 115 s with 1.2 GB of memory\
 # > **Survey:** section 3.1, generative adversarial networks, ii and iv. **Needs:** lessons 01 and 15
 
 # %%

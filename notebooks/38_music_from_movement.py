@@ -12,7 +12,7 @@
 # You will have built a player that hears a silent performance by looking at its joints, and writes it down as notes that you can edit.
 #
 # > **Time:** 50 minutes, and 36 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 95 s with 0.9 GB of memory\
+# > **Runs on:** 2 CPU cores in about 95 s with 0.8 GB of memory\
 # > **Survey:** section 3.1, Transformer; Table 1. **Needs:** lessons 01, 12 and 20
 
 # %%

@@ -12,7 +12,7 @@
 # You will have given a mono sound two ears by looking at its picture, and taught a network to notice when a sound all around was turned.
 #
 # > **Time:** 45 minutes, and 35 more for the checked exercises\
-# > **Runs on:** 2 CPU cores in about 90 s with 1.2 GB of memory; **headphones**\
+# > **Runs on:** 2 CPU cores in about 90 s with 1.1 GB of memory; **headphones**\
 # > **Survey:** section 3, Table 1. **Needs:** lessons 01, 02 and 24
 
 # %%
