@@ -245,6 +245,12 @@ def test_interval_is_students():
         scores.interval((0.4, 0.5, 0.7))
 
 
+def test_numbers_of_bars_stand_clear_of_the_dots():
+    fig, ax = show.bars({"a": [0.1, 0.1, 0.1, 0.1, 0.9]}, metric="R@1")  # the interval ends at .70
+    (number,) = (t for t in ax.texts if t.get_text() == "0.26")
+    assert number.get_position()[0] > 0.9
+
+
 def test_bars_have_lengths_whiskers_and_levels():
     fig, ax = show.bars({"a": [0.2, 0.4], "b": (0.5, 0.4, 0.6)}, metric="R@1", chance=0.05, ceiling=0.9)
     assert [p.get_width() for p in ax.patches] == pytest.approx([0.3, 0.5])

@@ -78,9 +78,10 @@ def bars(
     for k, values in enumerate(results.values()):
         if not isinstance(values, tuple):
             ax.plot(values, np.full(len(values), k), "o", color="white", markeredgecolor=BLACK, markersize=4)
-    right = max(stats[:, 2].max(), ceiling or 0, chance or 0)
-    for k, (mean, _, high) in enumerate(stats):
-        ax.text(high + 0.015 * right, k, f"{mean:.3g}", va="center", fontsize=9)
+    ends = [max(high, *values) for high, values in zip(stats[:, 2], results.values(), strict=True)]
+    right = max(*ends, ceiling or 0, chance or 0)
+    for k, (mean, end) in enumerate(zip(stats[:, 0], ends, strict=True)):
+        ax.text(end + 0.015 * right, k, f"{mean:.3g}", va="center", fontsize=9)
     mark_level(ax, chance, "chance", "--", VERMILLION)
     mark_level(ax, ceiling, "ceiling", ":", GREY)
     ax.set_yticks(y, list(results))
