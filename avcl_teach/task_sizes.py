@@ -4,15 +4,15 @@ from typing import Any
 
 TASK_SIZES: dict[str, dict[str, tuple[Any, Any, Any]]] = {
     "30": {
-        "n_clips": (384, 1536, 6144),
+        "n_clips": (256, 1536, 6144),
         "n_folds": (2, 5, 5),
         "n_train": (256, 1024, 4096),
         "n_test": (96, 384, 1024),
         "steps": (20, 120, 600),
         "deep_steps": (16, 60, 400),
         "term_steps": (20, 70, 1000),
-        "n_digits": (128, 384, 1024),
-        "n_digits_test": (64, 128, 256),
+        "n_digits": (96, 384, 1024),
+        "n_digits_test": (48, 128, 256),
         "watched_steps": (10, 40, 200),
         "pictures": ((40, 40, 10), (400, 200, 100), (2000, 200, 100)),
         "people": ((64, 24, 8), (400, 150, 60), (1600, 300, 60)),

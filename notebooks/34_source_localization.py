@@ -642,7 +642,7 @@ check("localization.average_precision", average_precision)
 # %%
 names = torch.randint(8, found[2].shape, generator=torch.Generator().manual_seed(0))
 results = {
-    "detector": found, "chance: its boxes, classes drawn": (*found[:2], names, found[3]),
+    "detector": found, "chance: classes drawn": (*found[:2], names, found[3]),
     "judged on the next picture": (*found[:3], (found[3] + 1) % len(test)),
 }
 for name, boxes in results.items():
