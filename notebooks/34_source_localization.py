@@ -651,7 +651,7 @@ boxes, classes, pictures = truth = afouras2021.truth_of(test)
 ious = detection.box_iou(found[0], boxes) * (found[3][:, None] == pictures)
 named_right = *found[:2], classes[ious.argmax(1)], found[3]
 ceiling = detection.detection_map(*named_right, *truth)[0]
-print(f"{'oracle: its boxes, true classes':33s} mAP {ceiling:.3f}; the truth itself has 1")
+print(f"{'oracle: its boxes, true classes':33s} mAP {ceiling:.3f}; the truth has 1")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four scenes of three objects each, with coloured boxes that the detector drew without sound: most objects are boxed, some several times"}}
 fig, axes = plt.subplots(1, 4, figsize=(9, 2.4), layout="constrained")

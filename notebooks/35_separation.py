@@ -652,7 +652,7 @@ long.see_what = "motion"
 taken = {"motion": long_twins, "averaged over time": averaged, "one frame": one_frame}
 for words, found in taken.items():
     print(f"{words:20s} {found['sdr']:6.2f}   wrong partner {found['wrong']:6.2f} dB")
-print(f"{'mixture':20s} {level['mixture']:6.2f}   oracle mask {level['oracle']:8.2f} dB")
+print(f"{'mixture':20s} {level['mixture']:6.2f}   oracle mask {level['oracle']:.2f} dB")
 
 # %% [markdown]
 # - Without the time axis, or with one frame, nothing is left above the mixture, and the right video is worth no more than the wrong one.
